@@ -1,0 +1,97 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The document: all objects of a node, their generation, and the digest both nodes of a load balancer compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from ._objects import Backend, FloatingIP, Frontend, LoadBalancer
+from ._options import from_stored, to_stored
+from ._problems import ModelError, Problem
+
+SCHEMA = 1
+Object = Union[FloatingIP, LoadBalancer, Backend, Frontend]
+# In the order of reference: what stands earlier does not refer to what stands later.
+KINDS: dict[str, Any] = {cls.KIND: cls for cls in (FloatingIP, LoadBalancer, Backend, Frontend)}
+
+
+@dataclass(frozen=True)
+class Document:
+    """Generation N of the desired state. Keys are names; those of backends and frontends are LOAD_BALANCER/NAME."""
+
+    generation: int = 0
+    floating_ips: Mapping[str, FloatingIP] = field(default_factory=dict)
+    load_balancers: Mapping[str, LoadBalancer] = field(default_factory=dict)
+    backends: Mapping[str, Backend] = field(default_factory=dict)
+    frontends: Mapping[str, Frontend] = field(default_factory=dict)
+
+    def objects(self, kind: str) -> Mapping[str, Any]:
+        """All objects of one of KINDS, by key."""
+        found: Mapping[str, Any] = getattr(self, kind)
+        return found
+
+    def with_object(self, thing: Object) -> Document:
+        members: dict[str, Any] = {thing.KIND: {**self.objects(thing.KIND), thing.key: thing}}
+        return dataclasses.replace(self, **members)
+
+    def without(self, kind: str, key: str) -> Document:
+        members: dict[str, Any] = {kind: {k: v for k, v in self.objects(kind).items() if k != key}}
+        return dataclasses.replace(self, **members)
+
+    def to_stored(self) -> dict[str, Any]:
+        """The plain form, as ``desired.json`` holds it (sort the keys when writing)."""
+        objects = {kind: {key: to_stored(thing) for key, thing in self.objects(kind).items()} for kind in KINDS}
+        return {"schema": SCHEMA, "generation": self.generation, "objects": objects}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the objects in canonical JSON: equal on all nodes that hold the same objects, whatever their generations."""
+        canonical = json.dumps(self.to_stored()["objects"], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @staticmethod
+    def from_stored(data: Any) -> Document:
+        """The document that ``to_stored`` wrote. Raises ModelError; rules between objects are ``check_document``'s."""
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            schema = data.get("schema") if isinstance(data, dict) else None
+            raise ModelError(
+                Problem(
+                    "document",
+                    "schema",
+                    schema,
+                    f"but this release reads schema {SCHEMA}",
+                    "Deploy the release that wrote it.",
+                )
+            )
+        generation, objects = data.get("generation"), data.get("objects")
+        if not isinstance(generation, int) or isinstance(generation, bool) or generation < 0:
+            raise ModelError(Problem("document", "generation", generation, "but it is a whole number", _BROKEN))
+        if not isinstance(objects, dict) or set(objects) != set(KINDS):
+            shown = sorted(objects) if isinstance(objects, dict) else objects
+            raise ModelError(Problem("document", "objects", shown, f"but its kinds are {', '.join(KINDS)}", _BROKEN))
+        return Document(generation, **{kind: _read_kind(kind, objects[kind]) for kind in KINDS})
+
+
+_BROKEN = "The document is broken; put back a former one from the folder history beside it."
+
+
+def describe(kind: str, key: str) -> str:
+    """How messages name an object: 'frontend "edge/web"'."""
+    return f'{KINDS[kind].WORD} "{key}"'
+
+
+def _read_kind(kind: str, members: Any) -> dict[str, Any]:
+    if not isinstance(members, dict):
+        raise ModelError(Problem("document", kind, members, "but it is a map of objects", _BROKEN))
+    read = {}
+    for key in sorted(members):
+        thing = from_stored(KINDS[kind], members[key], where=describe(kind, key))
+        if thing.key != key:
+            raise ModelError(Problem(describe(kind, key), "key", key, f'but the object\'s own is "{thing.key}"', _BROKEN))
+        read[key] = thing
+    return read

@@ -1,0 +1,102 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where things lie on a node. The only place that spells a path; everything hangs under one prefix.
+
+Used by the modules and by the runtime (the bundle carries this file), so: standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# sun_path of a unix socket holds 108 bytes with its terminator (unix(7)).
+_SOCKET_PATH_BYTES_MAX = 107
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths of the node that lives below ``prefix`` (an absolute path; "/" for a host of its own)."""
+
+    prefix: str = "/"
+
+    def below(self, relative: str) -> Path:
+        return Path(self.prefix) / relative
+
+    @property
+    def etc(self) -> Path:
+        return self.below("etc/tandem")
+
+    @property
+    def desired(self) -> Path:
+        return self.etc / "desired.json"
+
+    @property
+    def history(self) -> Path:
+        return self.etc / "history"
+
+    @property
+    def lock(self) -> Path:
+        return self.etc / "lock"
+
+    @property
+    def node(self) -> Path:
+        return self.etc / "node.json"
+
+    @property
+    def secrets(self) -> Path:
+        return self.etc / "secrets"
+
+    @property
+    def releases(self) -> Path:
+        return self.below("opt/tandem/releases")
+
+    @property
+    def current(self) -> Path:
+        return self.below("opt/tandem/current")
+
+    @property
+    def previous(self) -> Path:
+        return self.below("opt/tandem/previous")
+
+    @property
+    def program(self) -> Path:
+        return self.current / "bin/tandem"
+
+    @property
+    def run(self) -> Path:
+        return self.below("run/tandem")
+
+    @property
+    def proxy_socket(self) -> Path:
+        return self.run / "proxy.sock"
+
+    @property
+    def keepalive_socket(self) -> Path:
+        return self.run / "keepalive.sock"
+
+    @property
+    def manager_pid(self) -> Path:
+        return self.run / "manager.pid"
+
+    @property
+    def log(self) -> Path:
+        return self.below("var/log/tandem")
+
+
+@contextlib.contextmanager
+def socket_address(path: Path) -> Iterator[str]:
+    """An address to bind or connect a unix socket at ``path``, however long the path is.
+
+    A path too long for ``sun_path`` is reached through the folder's descriptor, so deep prefixes work as short ones do.
+    """
+    if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES_MAX:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
