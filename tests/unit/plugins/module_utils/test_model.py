@@ -1,0 +1,214 @@
+"""The model: options become objects, objects become the document, and every broken rule is told in full."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from tandem import _model as model
+
+MASTER = {"node": "lb-a", "address": "192.0.2.11"}
+BACKUP = {"node": "lb-b", "address": "192.0.2.12"}
+
+
+def edge(**options):
+    given = {"name": "edge", "master": MASTER, "backup": BACKUP, "floating_ips": ["vip"], **options}
+    return model.from_options(model.LoadBalancer, given)
+
+
+def shop(**options):
+    given = {"load_balancer": "edge", "name": "shop", "port": 80, "servers": [{"name": "a", "address": "192.0.2.21"}], **options}
+    return model.from_options(model.Backend, given)
+
+
+def web(**options):
+    given = {"load_balancer": "edge", "name": "web", "port": 80, "default_backend": "shop", **options}
+    return model.from_options(model.Frontend, given)
+
+
+def vip(name="vip", address="192.0.2.100/24", **options):
+    return model.from_options(model.FloatingIP, {"name": name, "address": address, **options})
+
+
+def document(*objects):
+    whole = model.Document()
+    for thing in objects:
+        whole = whole.with_object(thing)
+    return whole
+
+
+def rules_broken(*objects):
+    return [str(problem) for problem in model.check_document(document(*objects))]
+
+
+def test_a_whole_load_balancer_breaks_no_rule():
+    assert rules_broken(vip(), edge(), shop(), web()) == []
+
+
+def test_the_document_survives_being_written_and_read():
+    whole = document(vip(labels={"b": "2", "a": "1"}), edge(), shop(), web(routes=[{"host": "Shop.Example.", "backend": "shop"}]))
+    again = model.Document.from_stored(json.loads(json.dumps(whole.to_stored())))
+    assert again == whole
+    assert again.digest == whole.digest
+
+
+def test_the_digest_does_not_depend_on_the_generation():
+    whole = document(vip())
+    assert dataclasses.replace(whole, generation=7).digest == whole.digest
+
+
+def test_every_default_is_written_out():
+    stored = document(vip(), edge(), shop(), web()).to_stored()["objects"]
+    assert stored["frontends"]["edge/web"]["timeouts"] == {"client_ms": 30000, "request_ms": 10000, "keepalive_ms": 60000}
+    assert stored["backends"]["edge/shop"]["servers"][0]["weight"] == 1
+
+
+def test_an_option_left_out_keeps_what_was_there_and_an_empty_one_clears():
+    before = shop(sticky={"type": "source", "ttl": "1h"}, max_retries=7)
+    kept = model.from_options(model.Backend, {"load_balancer": "edge", "name": "shop", "sticky": None}, before)
+    assert kept == before
+    part = model.from_options(model.Backend, {"load_balancer": "edge", "name": "shop", "sticky": {"ttl": "5m"}}, before)
+    assert (part.sticky.type, part.sticky.ttl_ms, part.max_retries) == ("source", 300_000, 7)
+    cleared = model.from_options(
+        model.Backend, {"load_balancer": "edge", "name": "shop", "sticky": {"type": None}, "servers": []}, before
+    )
+    assert cleared.sticky == model.Sticky()
+    assert cleared.servers == ()
+
+
+def test_a_server_keeps_its_options_when_its_address_changes():
+    before = shop(servers=[{"name": "a", "address": "192.0.2.21", "weight": 5}])
+    after = model.from_options(
+        model.Backend, {"load_balancer": "edge", "name": "shop", "servers": [{"name": "a", "address": "192.0.2.99"}]}, before
+    )
+    assert (after.servers[0].address, after.servers[0].weight) == ("192.0.2.99", 5)
+
+
+def test_the_order_of_servers_counts_for_first_alone():
+    one = {"name": "a", "address": "192.0.2.21"}
+    two = {"name": "b", "address": "192.0.2.22"}
+    assert shop(servers=[two, one]) == shop(servers=[one, two])
+    assert shop(servers=[two, one], balance="first") != shop(servers=[one, two], balance="first")
+
+
+@pytest.mark.parametrize(
+    ("given", "milliseconds"), [("500ms", 500), ("3s", 3000), ("5m", 300_000), ("1h", 3_600_000), ("2", 2000), ("0.25", 250)]
+)
+def test_durations_are_numbers_with_a_unit_or_seconds(given, milliseconds):
+    assert model.duration_ms(given) == milliseconds
+    assert model.duration_ms(model.duration_text(milliseconds)) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: shop(timeouts={"connect": "soon"}), 'timeouts.connect is "soon", which is not a duration'),
+        (lambda: shop(timeouts={"connect": "0.0001"}), "finer than a millisecond"),
+        (lambda: shop(servers=[{"name": "a", "address": "db.example.com"}]), "servers[a].address"),
+        (lambda: shop(servers=[{"name": "a", "address": "192.0.2.1", "port": 70000}]), "outside 0 to 65535"),
+        (lambda: shop(servers=[{"name": "a", "address": "::1"}, {"name": "a", "address": "::2"}]), "the name of two members"),
+        (lambda: shop(balance="fastest"), "none of roundrobin, leastconn"),
+        (lambda: shop(sticky={"kind": "cookie"}), "there is no such option"),
+        (lambda: shop(health_check={"expect_status": "ok"}), "not a list of statuses"),
+        (lambda: web(port=0), "outside 1 to 65535"),
+        (lambda: web(port=None), "port is not given"),
+        (lambda: web(routes=[{"host": "http://x", "backend": "shop"}]), "not a host name"),
+        (lambda: vip(address="192.0.2.100"), 'such as "192.0.2.100/24"'),
+        (lambda: vip(address="vip.example.com"), "not an IP address with a prefix"),
+        (lambda: vip(name="-x"), "which is not a name"),
+        (lambda: edge(heartbeat={"interval": "1ms"}), "outside 50ms to 40s"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_option_value_rule_and_way_out(make, said):
+    with pytest.raises(model.ModelError) as refusal:
+        make()
+    assert said in str(refusal.value)
+
+
+def test_a_secret_is_named_by_fingerprint_and_never_shown():
+    secrets = {}
+    options = {
+        "name": "edge",
+        "master": MASTER,
+        "backup": BACKUP,
+        "heartbeat": {"transport": "udp", "key": "correct horse battery"},
+    }
+    made = model.from_options(model.LoadBalancer, options, secrets=secrets)
+    assert secrets == {made.heartbeat.key: "correct horse battery"}
+    assert "horse" not in json.dumps(model.to_stored(made))
+    with pytest.raises(model.ModelError) as refusal:
+        edge(heartbeat={"key": "too-short-key"})
+    assert "too-short-key" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("objects", "said"),
+    [
+        ([edge()], "but there is no such floating IP; there are none yet. Add a task with tandem.lb.floating_ip"),
+        ([vip("vip2"), edge()], 'known are "vip2"; nearest is "vip2"'),
+        ([vip(), edge(), web(default_backend="shopp"), shop()], 'nearest is "shop"'),
+        ([vip(), edge(), shop(), web(default_backend="")], "there are no routes either"),
+        ([vip(), edge(), shop(protocol="tcp"), web()], "whose protocol is tcp, while the frontend's is http"),
+        ([vip(), edge(), shop(protocol="tcp"), web(protocol="tcp", routes=[{"backend": "shop"}])], "neither host nor path"),
+        ([vip(), edge(), shop(protocol="tcp", sticky={"type": "cookie"})], "sees no cookies"),
+        ([vip(), edge(), shop(port=0)], "the backend has no port either"),
+        ([vip(), edge(), shop(health_check={"timeout": "5s"})], "longer than health_check.interval (3s)"),
+        ([vip(), edge(), shop(), web(), web(name="web2")], 'which frontend "edge/web" listens on already (192.0.2.100:80)'),
+        ([vip(), edge(), shop(), web(), web(name="web2", addresses=["0.0.0.0"])], "listens on already"),
+        ([vip(), vip("other")], 'which floating IP "other" has already'),
+        ([vip(), edge(backup=MASTER)], "which is the master too"),
+        ([vip(), edge(heartbeat={"transport": "udp"})], "heartbeats over UDP are authenticated"),
+        ([vip(), edge(heartbeat={"key": "correct horse battery"})], "VRRPv3 carries no authentication"),
+        ([vip(), edge(heartbeat={"interval": "305ms"})], "steps of 10 ms"),
+        ([edge(floating_ips=[]), shop(), web()], "has no floating IPs"),
+        ([vip(address="192.0.2.11/24"), edge()], "which is a floating IP of this load balancer"),
+        ([shop()], 'load_balancer is "edge", but there is no such load balancer'),
+        ([vip(), edge(), edge(name="second", floating_ips=[])], "heartbeat.virtual_router_id is 51"),
+    ],
+)
+def test_a_rule_between_objects_is_told_with_its_way_out(objects, said):
+    assert any(said in problem for problem in rules_broken(*objects)), rules_broken(*objects)
+
+
+def test_a_disabled_frontend_claims_no_port():
+    assert rules_broken(vip(), edge(), shop(), web(), web(name="web2", enabled=False)) == []
+
+
+def test_users_of_an_object_are_listed():
+    whole = document(vip(), edge(), shop(), web())
+    assert model.users(whole, "floating_ips", "vip") == ['load balancer "edge"']
+    assert model.users(whole, "load_balancers", "edge") == ['backend "edge/shop"', 'frontend "edge/web"']
+    assert model.users(whole, "backends", "edge/shop") == ['frontend "edge/web"']
+    assert model.users(whole, "frontends", "edge/web") == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data.update(schema=2),
+        lambda data: data.update(generation="1"),
+        lambda data: data.update(objects=[]),
+        lambda data: data["objects"].pop("backends"),
+        lambda data: data["objects"]["floating_ips"]["vip"].update(colour="red"),
+        lambda data: data["objects"]["floating_ips"]["vip"].pop("attach"),
+        lambda data: data["objects"]["floating_ips"]["vip"].update(name="other"),
+        lambda data: data["objects"]["backends"]["edge/shop"].update(servers={}),
+        lambda data: data["objects"]["backends"]["edge/shop"]["timeouts"].update(connect_ms="5s"),
+        lambda data: data["objects"]["frontends"].update({"edge/web": None}),
+    ],
+)
+def test_a_broken_document_is_refused(spoil):
+    data = json.loads(json.dumps(document(vip(), edge(), shop(), web()).to_stored()))
+    spoil(data)
+    with pytest.raises(model.ModelError):
+        model.Document.from_stored(data)
+
+
+def test_the_argument_spec_has_no_defaults_and_hides_secrets():
+    spec = model.argument_spec(model.LoadBalancer)
+    assert spec["heartbeat"]["options"]["key"]["no_log"] is True
+    assert spec["heartbeat"]["options"]["interval"] == {"type": "str"}
+    assert "default" not in json.dumps(spec)
+    assert model.argument_spec(model.Backend)["servers"]["options"]["name"]["required"] is True
