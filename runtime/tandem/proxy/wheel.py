@@ -1,0 +1,71 @@
+"""A coarse timer wheel: many deadlines that move often and fire seldom. Pure: the time is an argument.
+
+Moving a deadline later costs two assignments, which is what the data path does all the time; the entry is looked at when its old slot comes by, and
+put back. (After Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+TICK_S = 0.025
+NEVER = float("inf")
+
+
+class Timed:
+    """What can be put on a wheel. ``expired(now)`` is called once its deadline has passed."""
+
+    __slots__ = ("deadline", "slot")
+
+    def __init__(self) -> None:
+        self.deadline = NEVER
+        self.slot = 0
+
+    def expired(self, now: float) -> None:
+        raise NotImplementedError
+
+
+class Wheel:
+    """Deadlines in seconds of one clock; they fire at most one tick late, and never early."""
+
+    def __init__(self, now: float) -> None:
+        self._slots: dict[int, list[Timed]] = {}
+        self._next = int(now / TICK_S)
+
+    def set(self, entry: Timed, deadline: float) -> None:
+        entry.deadline = deadline
+        if deadline == NEVER:
+            return
+        slot = int(deadline / TICK_S) + 1
+        if not entry.slot or slot < entry.slot:
+            self._put(entry, slot)
+
+    def clear(self, entry: Timed) -> None:
+        """No deadline any more. The entry leaves the wheel when its slot comes by."""
+        entry.deadline = NEVER
+
+    def advance(self, now: float) -> None:
+        """Expires what is due. Called about every tick."""
+        last = int(now / TICK_S)
+        if last - self._next > len(self._slots):
+            due: Iterable[int] = sorted(slot for slot in self._slots if slot <= last)
+        else:
+            due = range(self._next, last + 1)
+        self._next = last + 1
+        for slot in due:
+            for entry in self._slots.pop(slot, ()):
+                if entry.slot == slot:  # else it was put into an earlier slot since
+                    self._fire(entry, now)
+
+    def _fire(self, entry: Timed, now: float) -> None:
+        entry.slot = 0
+        if entry.deadline <= now:
+            entry.deadline = NEVER
+            entry.expired(now)
+        elif entry.deadline != NEVER:
+            self._put(entry, int(entry.deadline / TICK_S) + 1)
+
+    def _put(self, entry: Timed, slot: int) -> None:
+        slot = max(slot, self._next)
+        entry.slot = slot
+        self._slots.setdefault(slot, []).append(entry)
