@@ -95,9 +95,7 @@ def _lose_a_server(site: Site) -> None:
         until(lambda: len(stream.outcomes) >= seen + 100, 10, "traffic going on without shop-2")
     after = [outcome for outcome in stream.outcomes if outcome.started_s > moment]
     failed = [outcome for outcome in after if outcome.server is None]
-    _say(
-        f"shop-2 was killed with SIGKILL while a client asked every 10 ms; its health check noticed after {noticed * 1000:.0f} ms."
-    )
+    _say(f"shop-2 was killed with SIGKILL while a client asked every 10 ms; its health check noticed after {noticed * 1000:.0f} ms.")
     _say(f"{len(after)} requests since: {len(failed)} failed; the others were answered by {_shares(after)}.")
     # What shop-2 was answering in the moment of its death is lost; every later request must have found another server.
     if [outcome for outcome in failed if outcome.started_s > moment + 0.1]:

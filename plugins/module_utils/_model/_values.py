@@ -42,9 +42,7 @@ def duration_text(milliseconds: int) -> str:
 
 def name(given: str) -> str:
     if not _NAME.fullmatch(given):
-        raise ValueError(
-            "which is not a name", "Names are 1 to 63 letters, digits, '_', '.', '-', and begin with a letter or digit."
-        )
+        raise ValueError("which is not a name", "Names are 1 to 63 letters, digits, '_', '.', '-', and begin with a letter or digit.")
     return given
 
 

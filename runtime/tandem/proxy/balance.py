@@ -1,7 +1,8 @@
 """Which server takes the next client. Pure: servers are anything with the attributes of ``Candidate``.
 
-All choices that depend on a client (``source``, sticky sessions) are rendezvous hashing, so that every worker and both nodes choose alike without
-talking, and a server's coming or going moves only the clients that must move (Thaler and Ravishankar, 1998; weights after Schindelhauer and Schomaker, 2005).
+All choices that depend on a client (``source``, sticky sessions) are rendezvous hashing, so that every worker and both nodes choose alike
+without talking, and a server's coming or going moves only the clients that must move (Thaler and Ravishankar, 1998; weights after Schindelhauer
+and Schomaker, 2005).
 """
 
 from __future__ import annotations
@@ -81,6 +82,10 @@ class Balancer:
         order = smooth_ring([candidate.weight for candidate in self._usable]) if self._usable else []
         self._ring = [self._usable[index] for index in order]
         self._turn = self._turn % len(self._ring) if self._ring else 0
+
+    def usable(self) -> list[Candidate]:
+        """Those that may be chosen, full or not."""
+        return self._usable
 
     def choose(self, client: str, tried: Collection[Candidate] = ()) -> Optional[Candidate]:
         """A server that is not full, and not among ``tried`` while there is another; None when all are full or there is none."""

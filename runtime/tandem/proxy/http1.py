@@ -74,7 +74,6 @@ class Head:
         "minor",
         "raw",
         "status",
-        "status_line_end",
         "target",
         "until_close",
         "upgrade",
@@ -120,6 +119,11 @@ class Head:
         match = re.search(rb"\n" + re.escape(name) + rb":[ \t]*([^\r]*)", self.raw, re.IGNORECASE)
         return match[1].rstrip(b" \t") if match else b""
 
+    def cut_field(self, name: bytes) -> None:
+        """Leaves out every field of that name when the head is written."""
+        for match in re.finditer(rb"\n(" + re.escape(name) + rb":[^\r]*\r\n)", self.raw, re.IGNORECASE):
+            self.cuts.append((match.start(1), match.end(1)))
+
 
 def head_end(buffer: bytes) -> int:
     """Where the head in ``buffer`` ends, or 0 while it is incomplete. Raises BadMessage (431, 414) past the limits."""
@@ -159,7 +163,6 @@ def read_response(raw: bytes, request_method: bytes) -> Head:
         raise BadMessage(502, "a response head that is not HTTP/1.1 (RFC 9112 4)")
     head = Head(raw, 0 if match[1] == b"0" else 1, match.start(4))
     head.status = int(match[2])
-    head.status_line_end = match.start(4)
     seen: dict[bytes, bytes] = {}
     for concern in _RESPONSE_CONCERNS.finditer(raw.lower(), match.start(4) - 1):
         name, value = concern[1], raw[concern.start(2) : concern.end(2)].rstrip(b" \t")
@@ -368,7 +371,7 @@ def _settle_target(head: Head, has_host: bool) -> None:
             # RFC 9112 3.2.2: the authority of an absolute-form target replaces Host.
             head.target = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
             if head.host != absolute[1] and has_host:
-                _cut_field(head, b"host")
+                head.cut_field(b"host")
                 has_host = False
             head.host = absolute[1]
             if not has_host:
@@ -380,11 +383,6 @@ def _settle_target(head: Head, has_host: bool) -> None:
             raise BadMessage(400, "a request target in none of the forms of RFC 9112 3.2")
     if not has_host and head.minor == 1:
         raise BadMessage(400, "no Host (RFC 9112 3.2)")
-
-
-def _cut_field(head: Head, name: bytes) -> None:
-    for match in re.finditer(rb"\n(" + re.escape(name) + rb":[^\r]*\r\n)", head.raw, re.IGNORECASE):
-        head.cuts.append((match.start(1), match.end(1)))
 
 
 def _settle_connection(head: Head, seen: dict[bytes, bytes]) -> None:
@@ -402,7 +400,7 @@ def _settle_connection(head: Head, seen: dict[bytes, bytes]) -> None:
     for name in options - {b"close", b"keep-alive", b"upgrade", b""}:
         # Framing and routing fields are never hop-by-hop, whatever Connection says: dropping them would change the message.
         if name not in seen and name not in (b"host", b"content-length", b"transfer-encoding", b"expect"):
-            _cut_field(head, name)
+            head.cut_field(name)
 
 
 def _frame_request(head: Head, seen: dict[bytes, bytes]) -> None:

@@ -71,18 +71,14 @@ def test_an_option_left_out_keeps_what_was_there_and_an_empty_one_clears():
     assert kept == before
     part = model.from_options(model.Backend, {"load_balancer": "edge", "name": "shop", "sticky": {"ttl": "5m"}}, before)
     assert (part.sticky.type, part.sticky.ttl_ms, part.max_retries) == ("source", 300_000, 7)
-    cleared = model.from_options(
-        model.Backend, {"load_balancer": "edge", "name": "shop", "sticky": {"type": None}, "servers": []}, before
-    )
+    cleared = model.from_options(model.Backend, {"load_balancer": "edge", "name": "shop", "sticky": {"type": None}, "servers": []}, before)
     assert cleared.sticky == model.Sticky()
     assert cleared.servers == ()
 
 
 def test_a_server_keeps_its_options_when_its_address_changes():
     before = shop(servers=[{"name": "a", "address": "192.0.2.21", "weight": 5}])
-    after = model.from_options(
-        model.Backend, {"load_balancer": "edge", "name": "shop", "servers": [{"name": "a", "address": "192.0.2.99"}]}, before
-    )
+    after = model.from_options(model.Backend, {"load_balancer": "edge", "name": "shop", "servers": [{"name": "a", "address": "192.0.2.99"}]}, before)
     assert (after.servers[0].address, after.servers[0].weight) == ("192.0.2.99", 5)
 
 
@@ -93,9 +89,7 @@ def test_the_order_of_servers_counts_for_first_alone():
     assert shop(servers=[two, one], balance="first") != shop(servers=[one, two], balance="first")
 
 
-@pytest.mark.parametrize(
-    ("given", "milliseconds"), [("500ms", 500), ("3s", 3000), ("5m", 300_000), ("1h", 3_600_000), ("2", 2000), ("0.25", 250)]
-)
+@pytest.mark.parametrize(("given", "milliseconds"), [("500ms", 500), ("3s", 3000), ("5m", 300_000), ("1h", 3_600_000), ("2", 2000), ("0.25", 250)])
 def test_durations_are_numbers_with_a_unit_or_seconds(given, milliseconds):
     assert model.duration_ms(given) == milliseconds
     assert model.duration_ms(model.duration_text(milliseconds)) == milliseconds

@@ -1,0 +1,233 @@
+"""The inside of a worker: accepts clients on the listeners it is given and passes their traffic to servers as the document says.
+
+It knows nothing of the supervisor; ``worker`` feeds it documents, listeners and health, and asks for its counters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Optional
+
+from .._model import Document
+from .http import HttpSession
+from .session import Session
+from .state import BackendState, FrontendState
+from .tcp import TcpSession
+from .wheel import TICK_S, Wheel
+
+READ_BYTES = 256 * 1024
+_ACCEPTS_AT_ONCE = 32
+_KEEPS_VIEWS = sys.version_info >= (3, 12)
+
+ListenKey = tuple[str, str, int]  # (frontend key, address, port)
+
+
+class Engine:
+    """One worker's traffic. All methods are called in its loop; ``log`` takes finished access log lines, ``warn`` everything else."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        log: Callable[[str], None],
+        warn: Callable[[str], None],
+        announce: Optional[Callable[[str, str, str], None]] = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.loop = loop
+        self.log = log
+        self.log_problem = warn
+        self.wall_clock = wall_clock
+        self.buffer = memoryview(bytearray(READ_BYTES))
+        self.wheel = Wheel(loop.time())
+        self.draining = False
+        self._writes_at_once = type(loop).__module__.startswith("asyncio.")
+        self._announce = announce
+        self._frontends: dict[str, FrontendState] = {}
+        self._leaving: set[FrontendState] = set()
+        self._backends: dict[str, BackendState] = {}
+        self._accepting: set[asyncio.Task[Any]] = set()
+        self._drained: Optional[asyncio.Future[None]] = None
+        self._ticking = loop.call_later(TICK_S, self._tick)
+
+    def apply(self, document: Document, listeners: Mapping[ListenKey, socket.socket], workers: int = 1) -> None:
+        """The new state, from the next request on. Connections, pools, counters and bindings survive as far as their server does.
+
+        Takes over the listeners, and closes those it had that are no longer named. ``workers``: how many share the node's limits.
+        """
+        self._apply_backends(document, workers)
+        kept = set(listeners.values())
+        enabled = {key: frontend for key, frontend in document.frontends.items() if frontend.enabled}
+        for key in [key for key in self._frontends if key not in enabled]:
+            self._retire_frontend(self._frontends.pop(key), kept)
+        for key, config in enabled.items():
+            if key in self._frontends and self._frontends[key].config.protocol != config.protocol:
+                self._retire_frontend(self._frontends.pop(key), kept)
+            frontend = self._frontends.setdefault(key, FrontendState(key, config))
+            frontend.configure(config, self._backends, workers)
+        self._apply_listeners(listeners)
+
+    def _apply_backends(self, document: Document, workers: int) -> None:
+        for key in [key for key in self._backends if key not in document.backends]:
+            self._backends.pop(key).retire()
+        for key, config in document.backends.items():
+            if key in self._backends:
+                self._backends[key].configure(config, workers)
+            else:
+                self._backends[key] = BackendState(key, config, workers)
+                if self._announce is not None:
+                    self._backends[key].announce = self._announce
+
+    def _apply_listeners(self, listeners: Mapping[ListenKey, socket.socket]) -> None:
+        for key, frontend in self._frontends.items():
+            wanted = {(address, port): sock for (owner, address, port), sock in listeners.items() if owner == key}
+            for place in [place for place, sock in frontend.listeners.items() if wanted.get(place) is not sock]:
+                self._close_listener(frontend.listeners.pop(place))
+            for place, sock in wanted.items():
+                if place in frontend.listeners:
+                    continue
+                sock.setblocking(False)
+                frontend.listeners[place] = sock
+                if not frontend.paused:
+                    self.loop.add_reader(sock.fileno(), self._accept, frontend, sock)
+            self._pause_or_resume(frontend)
+
+    def set_health(self, servers: Mapping[str, Mapping[str, bool]]) -> None:
+        """Who is up, by backend and server; backends that are not named keep what they have."""
+        for key, health in servers.items():
+            if key in self._backends:
+                self._backends[key].set_health(health)
+
+    def bind(self, backend_key: str, client: str, server: str) -> None:
+        """Another worker has bound a client to a server by its address: so does this one."""
+        backend = self._backends.get(backend_key)
+        if backend is not None and backend.table is not None and server in backend.servers:
+            backend.table.bind(client, server, self.loop.time())
+
+    def stats(self) -> dict[str, Any]:
+        """Counters since the start and gauges of now, as plain integers."""
+        return {
+            "frontends": {key: frontend.stats() for key, frontend in self._frontends.items()},
+            "backends": {key: backend.stats() for key, backend in self._backends.items()},
+        }
+
+    async def drain(self) -> None:
+        """No new connections; those that stand end with their next response. Returns when all have ended."""
+        self.draining = True
+        for frontend in self._frontends.values():
+            for sock in frontend.listeners.values():
+                self._close_listener(sock)
+            frontend.listeners.clear()
+        for session in self._sessions():
+            session.drain()
+        for backend in self._backends.values():
+            for server in backend.servers.values():
+                server.close_idle()
+        if self._sessions() or self._accepting:
+            self._drained = self.loop.create_future()
+            await self._drained
+
+    def close(self) -> None:
+        """Ends everything at once."""
+        self._ticking.cancel()
+        for frontend in self._frontends.values():
+            for sock in frontend.listeners.values():
+                self._close_listener(sock)
+        for session in self._sessions():
+            session.abort("the worker ends")
+        for backend in self._backends.values():
+            backend.retire()
+
+    def send(self, transport: asyncio.Transport, data: memoryview) -> None:
+        """Writes what lies in the worker's buffer without copying it, if the transport takes it at once.
+
+        What a transport cannot send it keeps: asyncio up to Python 3.11 copies it, later ones keep the view, and other loops may keep it always.
+        """
+        if not self._writes_at_once:
+            transport.write(bytes(data))
+            return
+        transport.write(data)
+        if _KEEPS_VIEWS and transport.get_write_buffer_size():
+            self.buffer = memoryview(bytearray(READ_BYTES))
+
+    def _sessions(self) -> list[Session]:
+        everywhere = [*self._frontends.values(), *self._leaving]
+        return [session for frontend in everywhere for session in frontend.sessions]
+
+    def _tick(self) -> None:
+        self._ticking = self.loop.call_later(TICK_S, self._tick)
+        self.wheel.advance(self.loop.time())
+
+    def _accept(self, frontend: FrontendState, listener: socket.socket) -> None:
+        factory = HttpSession if frontend.config.protocol == "http" else TcpSession
+        for _ in range(_ACCEPTS_AT_ONCE):
+            if self._pause_or_resume(frontend):
+                return
+            try:
+                sock, _address = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # Out of descriptors or memory: what stands goes on; new clients wait in the kernel's queue until some have left.
+                self.log_problem(f"frontend {frontend.key}: cannot accept: {error.strerror}")
+                self._rest(frontend)
+                return
+            sock.setblocking(False)
+            # asyncio does this for sockets that it made itself; without it the last small piece of an answer waits for a delayed ACK.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = self.loop.create_task(self._adopt(sock, factory, frontend))
+            self._accepting.add(task)
+            task.add_done_callback(self._accepting.discard)
+
+    async def _adopt(self, sock: socket.socket, factory: type[Session], frontend: FrontendState) -> None:
+        with contextlib.suppress(OSError):  # the client has left already
+            await self.loop.connect_accepted_socket(lambda: factory(self, frontend), sock)
+
+    def _rest(self, frontend: FrontendState) -> None:
+        frontend.paused = True
+        for sock in frontend.listeners.values():
+            self.loop.remove_reader(sock.fileno())
+        self.loop.call_later(0.1, self._pause_or_resume, frontend)
+
+    def _pause_or_resume(self, frontend: FrontendState) -> bool:
+        """Leaves new clients in the kernel's queue while max_connections are here; returns whether it does."""
+        full = len(frontend.sessions) + len(self._accepting) >= frontend.limit
+        if full and not frontend.paused:
+            frontend.paused = True
+            for sock in frontend.listeners.values():
+                self.loop.remove_reader(sock.fileno())
+        elif frontend.paused and not full:
+            frontend.paused = False
+            for sock in frontend.listeners.values():
+                self.loop.add_reader(sock.fileno(), self._accept, frontend, sock)
+        return full
+
+    def session_ended(self, frontend: FrontendState) -> None:
+        if frontend.paused:
+            self._pause_or_resume(frontend)
+        if frontend.gone and not frontend.sessions:
+            self._leaving.discard(frontend)
+        if self._drained is not None and not self._drained.done() and not self._sessions():
+            self._drained.set_result(None)
+
+    def _retire_frontend(self, frontend: FrontendState, kept: Collection[socket.socket]) -> None:
+        """``kept``: listeners that another frontend takes over."""
+        frontend.gone = True
+        for sock in frontend.listeners.values():
+            self.loop.remove_reader(sock.fileno())
+            if sock not in kept:
+                sock.close()
+        frontend.listeners.clear()
+        if frontend.sessions:
+            self._leaving.add(frontend)
+        for session in list(frontend.sessions):
+            session.drain()
+
+    def _close_listener(self, sock: socket.socket) -> None:
+        self.loop.remove_reader(sock.fileno())
+        sock.close()
