@@ -1,0 +1,244 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one base of all modules that change the document: arguments, check mode, diff, errors, and the transaction.
+
+What a module wants is a function from the former document to the new one (see ``_change``); all effects are here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._client import Client, NotRunning, Refused
+from ._model import KINDS, Document, ModelError, Option, Problem, check_document, declared, describe, duration_ms, to_options, to_stored
+from ._node import NODE_ARGUMENTS
+from ._paths import Paths
+from ._plan import Change, diff, plan
+from ._store import Store, StoreError
+
+Secrets = dict[str, str]
+Wanted = Callable[[Document, Secrets], Document]
+Shown = Callable[[Document, list[Change]], Mapping[str, Any]]
+
+LOCK_ARGUMENTS: dict[str, Any] = {"lock_timeout": {"type": "str", "default": "30s"}}
+_LOCK_TIMEOUT_MS_MAX = 3_600_000
+
+
+@contextlib.contextmanager
+def told(module: AnsibleModule) -> Iterator[None]:
+    """Turns what a user or a host can do wrong into the task's failure. A programmer's error is not caught."""
+    try:
+        yield
+    except ModelError as error:
+        module.fail_json(msg=str(error), problems=[_problem(problem) for problem in error.problems])
+    except (StoreError, NotRunning) as error:
+        module.fail_json(msg=str(error))
+    except Refused as error:
+        module.fail_json(msg=f"The runtime refused: {error}", problems=error.problems)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        module.fail_json(msg=f"{where}{reason}. Mend that on the node (space, permissions, become), then run again.")
+
+
+class Transaction:
+    """One module's run against the document of one node."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.node: str = module.params["node"]
+        self.paths = Paths(module.params["prefix"])
+        self.store = Store(self.paths)
+        self.secrets: Secrets = {}
+
+    def run(self, change: Wanted, shown: Shown, deploy: Optional[Callable[[], bool]] = None) -> None:
+        """Makes the document what ``change`` says and ends the module. ``deploy`` (the runtime) says whether it changes the node."""
+        with told(self.module), self._locked():
+            have = self._have()
+            want, changes = self._want(have, change)
+            deployed = deploy() if deploy else False
+            result = self._result(want, changes, shown)
+            if self.module.check_mode:
+                result["ansible_facts"] = {"tandem_assumed": self._assumed(want)}
+            else:
+                if changes:
+                    self._apply(have, want)
+                elif self._behind(want):
+                    result["changed"] = True
+                    self._load(want.generation)
+            result["changed"] = result["changed"] or deployed
+        self.module.exit_json(**result)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self.module.check_mode:
+            yield  # reads one whole document, so it needs no lock, and taking it would write
+            return
+        with self.store.lock(self._lock_timeout_s()):
+            yield
+
+    def _lock_timeout_s(self) -> float:
+        given = self.module.params["lock_timeout"]
+        try:
+            wait_ms = duration_ms(given)
+        except ValueError as error:
+            rule, way_out = error.args
+            raise ModelError(Problem("", "lock_timeout", given, rule, way_out)) from None
+        if wait_ms > _LOCK_TIMEOUT_MS_MAX:
+            raise ModelError(Problem("", "lock_timeout", given, "which is outside 0 to 1h", "Give a value within the limits."))
+        return wait_ms / 1000
+
+    def _have(self) -> Document:
+        """The document in force; in check mode with what the play's earlier tasks would have made of it."""
+        have = self.store.read()
+        assumed = (self.module.params.get("tandem_assumed") or {}).get(self.paths.prefix)
+        if self.module.check_mode and assumed and assumed.get("generation") == have.generation:
+            return Document.from_stored({"schema": 1, **assumed})
+        return have
+
+    def _assumed(self, want: Document) -> dict[str, Any]:
+        stored = want.to_stored()
+        return {self.paths.prefix: {"generation": self.store.read().generation, "objects": stored["objects"]}}
+
+    def _want(self, have: Document, change: Wanted) -> tuple[Document, list[Change]]:
+        want = change(have, self.secrets)
+        changes = plan(have, want)
+        if changes:
+            want = dataclasses.replace(want, generation=have.generation + 1)
+            problems = check_document(want)
+            if problems:
+                raise ModelError(*problems)
+        return want, changes
+
+    def _result(self, want: Document, changes: list[Change], shown: Shown) -> dict[str, Any]:
+        return {
+            "changed": bool(changes),
+            "generation": want.generation,
+            "digest": want.digest,
+            "diff": diff(changes),
+            **shown(want, changes),
+        }
+
+    def _apply(self, have: Document, want: Document) -> None:
+        new = set(self.secrets) - self.store.secrets()
+        try:
+            for mark in sorted(new):
+                self.store.write_secret(mark, self.secrets[mark])
+            self.store.write(want)
+        except (StoreError, OSError):
+            self._remove_secrets(new)
+            raise
+        try:
+            self._load(want.generation)
+        except (Refused, NotRunning) as error:
+            self.store.restore(have)
+            self._remove_secrets(new)
+            self._load_former(have, error)
+        self._remove_secrets(self.store.secrets() - _secrets_of(want))
+
+    def _load(self, generation: int) -> None:
+        """Proxy first: an address must not arrive before the listeners that serve it."""
+        for client in self._services():
+            client.load(generation)
+
+    def _load_former(self, have: Document, error: Exception) -> None:
+        after = "The former document is in force again."
+        try:
+            self._load(have.generation)
+        except (Refused, NotRunning) as second:
+            after = f"The former document was put back, but loading it failed too: {second}."
+        listed = getattr(error, "problems", [])
+        told_by = "The runtime refused the new document" if isinstance(error, Refused) else "The runtime did not take the new document"
+        self.module.fail_json(msg=f"{told_by}: {error}. {after}".replace("..", "."), problems=listed)
+
+    def _services(self) -> list[Client]:
+        """The services that answer. One whose socket is missing does not run, and reads the document when it starts."""
+        sockets = (self.paths.proxy_socket, self.paths.keepalive_socket)
+        found = [Client(path) for path in sockets if path.exists()]
+        if len(found) < len(sockets) and self.paths.current.exists():
+            self.module.warn("The runtime is deployed but not running on this node; the document takes effect when it is started.")
+        return found
+
+    def _behind(self, want: Document) -> bool:
+        """Whether a running service still uses another generation than the document on disk."""
+        if not want.generation:
+            return False
+        return any(client.status().get("generation") != want.generation for client in self._services())
+
+    def _remove_secrets(self, marks: set[str]) -> None:
+        for mark in sorted(marks):
+            self.store.remove_secret(mark)
+
+
+def resource_arguments(cls: Any, argument_spec: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the module for one object: the model's, with its key required, the node's, ``state`` and ``lock_timeout``."""
+    for name in key_options(cls):
+        argument_spec[name]["required"] = True
+    state = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
+    return {**argument_spec, **state, **LOCK_ARGUMENTS, **NODE_ARGUMENTS}
+
+
+def key_options(cls: Any) -> list[str]:
+    """The options that make an object's key."""
+    return [name for name, *_rest in declared(cls) if name in ("load_balancer", "name")]
+
+
+def options_of(cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's part of a module's parameters."""
+    return {name: params.get(name) for name, *_rest in declared(cls)}
+
+
+def show_object(kind: str, key: str) -> Shown:
+    """The result of a module for one object: the object in a user's words, None where there is none."""
+
+    def shown(want: Document, changes: list[Change]) -> Mapping[str, Any]:
+        thing = want.objects(kind).get(key)
+        return {"object": None if thing is None else to_options(thing)}
+
+    return shown
+
+
+def show_changes(want: Document, changes: list[Change]) -> Mapping[str, Any]:
+    """The result of a module for many objects: which of them were created, changed and removed, and all that there are."""
+    lines = [{"object": describe(change.kind, change.key), "action": change.action, "options": sorted(change.fields)} for change in changes]
+    return {"changes": lines, "objects": show_objects(want)}
+
+
+def show_objects(document: Document) -> dict[str, list[dict[str, Any]]]:
+    """All objects in a user's words, by kind, sorted by key."""
+    return {kind: [to_options(thing) for _key, thing in sorted(document.objects(kind).items())] for kind in KINDS}
+
+
+def _secrets_of(document: Document) -> set[str]:
+    return {mark for kind in KINDS for thing in document.objects(kind).values() for mark in _secret_fields(thing)} - {""}
+
+
+def _secret_fields(thing: Any) -> Iterator[str]:
+    for _name, field_name, declaration, _default in declared(type(thing)):
+        value = getattr(thing, field_name)
+        if declaration.secret:
+            yield value
+        yield from _nested_secrets(declaration, value)
+
+
+def _nested_secrets(declaration: Option, value: Any) -> Iterator[str]:
+    if declaration.kind == "object":
+        yield from _secret_fields(value)
+    elif declaration.kind == "objects":
+        for member in value:
+            yield from _secret_fields(member)
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "where": problem.where,
+        "option": problem.option,
+        "value": to_stored(problem.value),
+        "rule": problem.rule,
+        "way_out": problem.way_out,
+    }
