@@ -1,0 +1,230 @@
+"""Starts proxy and keepalive in one process group, starts again what dies, and stops both in order.
+
+A pid file holds the process id and its start time, since ids are used again: nothing is ever signalled that is not the very process written down.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from .._client import Client, NotRunning, Refused
+from .._paths import Paths
+from ..release import program_command
+
+SERVICES = ("proxy", "keepalive")
+_START_S = 20.0
+_STOP_S = {"keepalive": 5.0, "proxy": 10.0}
+_BACKOFF_MIN_S, _BACKOFF_MAX_S, _LIFE_S = 0.05, 5.0, 10.0
+_LOG_BYTES_MAX = 10 * 1024 * 1024
+_POLL_S = 0.02
+
+
+def main(paths: Paths, action: str) -> int:
+    return {"run": run, "start": start, "stop": stop, "status": status}[action](paths)
+
+
+def start(paths: Paths) -> int:
+    """Starts the manager in the background and returns when both services answer; 1, with the end of their logs, when they do not."""
+    if recorded(paths.manager_pid) is not None:
+        return _wait_until_answering(paths, None)
+    paths.log.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with open(paths.log / "manager.log", "ab") as log:
+        command = [*program_command(), "--prefix", paths.prefix, "manager", "run"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
+    return _wait_until_answering(paths, process)
+
+
+def stop(paths: Paths) -> int:
+    """Stops the manager and with it the services; returns when they have ended."""
+    pid = recorded(paths.manager_pid)
+    if pid is None:
+        return 0
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + sum(_STOP_S.values()) + 5
+    while recorded(paths.manager_pid) == pid:
+        if time.monotonic() > deadline:
+            print(f"error: the manager (process {pid}) has not stopped in time; see {paths.log / 'manager.log'}", file=sys.stderr)
+            return 1
+        time.sleep(_POLL_S)
+    return 0
+
+
+def status(paths: Paths) -> int:
+    pid = recorded(paths.manager_pid)
+    print(json.dumps({"running": pid is not None, "pid": pid}))
+    return 0 if pid is not None else 1
+
+
+def run(paths: Paths) -> int:
+    """The manager itself, in the foreground."""
+    paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if recorded(paths.manager_pid) is not None:
+        print(f"error: another manager runs (see {paths.manager_pid})", file=sys.stderr)
+        return 1
+    return _Manager(paths).run()
+
+
+@dataclass
+class _Child:
+    name: str
+    process: Optional[subprocess.Popen[bytes]] = None
+    began: float = 0.0
+    due: float = 0.0  # when it is to be started again
+    backoff_s: float = _BACKOFF_MIN_S
+
+
+class _Manager:
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._children = {name: _Child(name) for name in SERVICES}
+
+    def run(self) -> int:
+        self._end_leftovers()
+        write_pid_file(self._paths.manager_pid, os.getpid())
+        # Blocked and waited for, so that no signal is lost between a look at the children and the wait; the services unblock them at their start.
+        signals = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        asked = None
+        try:
+            while asked is None or asked.si_signo == signal.SIGCHLD:
+                for child in self._children.values():
+                    self._tend(child)
+                    _bound_log(self._log(child.name))
+                asked = signal.sigtimedwait(signals, self._nap_s())
+        finally:
+            self._stop_all()
+            self._paths.manager_pid.unlink(missing_ok=True)
+        return 0
+
+    def _nap_s(self) -> float:
+        now = time.monotonic()
+        return min([max(0.0, child.due - now) for child in self._children.values() if child.process is None] + [1.0])
+
+    def _tend(self, child: _Child) -> None:
+        now = time.monotonic()
+        if child.process is not None:
+            ended = child.process.poll()
+            if ended is None:
+                return
+            child.backoff_s = _BACKOFF_MIN_S if now - child.began > _LIFE_S else min(child.backoff_s * 2, _BACKOFF_MAX_S)
+            child.due, child.process = now + child.backoff_s, None
+            print(f"error: {child.name} ended unasked (status {ended}); it is started again in {child.backoff_s:g} s", file=sys.stderr, flush=True)
+        if now >= child.due:
+            self._launch(child, now)
+
+    def _launch(self, child: _Child, now: float) -> None:
+        self._paths.log.mkdir(mode=0o755, parents=True, exist_ok=True)
+        command = [*program_command(), "--prefix", self._paths.prefix, child.name]
+        with open(self._log(child.name), "ab") as log:
+            child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+        child.began = now
+        write_pid_file(self._pid_file(child.name), child.process.pid)
+
+    def _stop_all(self) -> None:
+        """keepalive first, which hands the floating IPs over; then the proxy, which lets its clients finish."""
+        for name in reversed(SERVICES):
+            child = self._children[name]
+            if child.process is not None:
+                _end(child.process.pid, _STOP_S[name], child.process)
+            self._pid_file(name).unlink(missing_ok=True)
+
+    def _end_leftovers(self) -> None:
+        """Services of a manager that was killed: they go before new ones come."""
+        for name in reversed(SERVICES):
+            pid = recorded(self._pid_file(name))
+            if pid is not None:
+                print(f"warning: {name} (process {pid}) was left over from a former manager and is stopped", file=sys.stderr, flush=True)
+                _end(pid, _STOP_S[name], None)
+
+    def _log(self, name: str) -> Path:
+        return self._paths.log / f"{name}.log"
+
+    def _pid_file(self, name: str) -> Path:
+        return self._paths.run / f"{name}.pid"
+
+
+def recorded(pid_file: Path) -> Optional[int]:
+    """The process a pid file names, if it still is that very process."""
+    try:
+        pid, started = pid_file.read_text().split()[:2]
+        return int(pid) if start_time(int(pid)) == started else None
+    except (OSError, ValueError):
+        return None
+
+
+def write_pid_file(path: Path, pid: int) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_text(f"{pid} {start_time(pid)}\n")
+    temporary.rename(path)
+
+
+def start_time(pid: int) -> str:
+    """When the process began, in clock ticks since boot (proc(5), field 22 of stat). Raises OSError, or ValueError for one that has ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if fields[0] in ("Z", "X"):
+        raise ValueError(f"process {pid} has ended")
+    return fields[19]
+
+
+def _end(pid: int, within_s: float, child: Optional[subprocess.Popen[bytes]]) -> None:
+    """SIGTERM, and SIGKILL for one that does not end in time."""
+    try:
+        started = start_time(pid)
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + within_s
+        while (child.poll() is None) if child is not None else (start_time(pid) == started):
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+                print(f"warning: process {pid} did not stop within {within_s:g} s and was killed", file=sys.stderr, flush=True)
+                break
+            time.sleep(_POLL_S)
+        if child is not None:
+            child.wait()
+    except (OSError, ValueError):
+        return  # it has ended
+
+
+def _bound_log(log: Path) -> None:
+    """Keeps a log and one former part, so that a busy access log cannot fill the disk. The services write with O_APPEND, so truncating is safe."""
+    try:
+        if log.stat().st_size > _LOG_BYTES_MAX:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
+    except OSError as error:
+        print(f"warning: {log}: cannot be shortened: {error.strerror}", file=sys.stderr, flush=True)
+
+
+def _wait_until_answering(paths: Paths, process: Optional[subprocess.Popen[bytes]]) -> int:
+    deadline = time.monotonic() + _START_S
+    waiting = {"proxy": paths.proxy_socket, "keepalive": paths.keepalive_socket}
+    while waiting:
+        for name, path in list(waiting.items()):
+            try:
+                Client(path, 2.0).status()
+                del waiting[name]
+            except (NotRunning, Refused):
+                continue
+        if waiting and (time.monotonic() > deadline or (process is not None and process.poll() is not None)):
+            print(f"error: {' and '.join(waiting)} did not answer within {_START_S:g} s", file=sys.stderr)
+            for name in (*waiting, "manager"):
+                print(_last_lines(paths.log / f"{name}.log"), file=sys.stderr)
+            return 1
+        if waiting:
+            time.sleep(_POLL_S)
+    return 0
+
+
+def _last_lines(log: Path) -> str:
+    try:
+        return "\n".join([f"{log}:", *(f"  {line}" for line in log.read_text(errors="replace").splitlines()[-10:])])
+    except OSError:
+        return f"{log}: nothing was written"

@@ -1,0 +1,113 @@
+"""The channel between supervisor and worker: small JSON packets, with file descriptors attached, on a SOCK_SEQPACKET pair.
+
+What does not fit in a packet (documents, counters) travels as a descriptor of anonymous memory, memfd_create(2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+_PACKET_BYTES_MAX = 65536
+_DESCRIPTORS_MAX = 16
+_QUEUE_MAX = 10_000
+
+Message = dict[str, Any]
+
+
+class ChannelBroken(Exception):
+    """The other side is gone, or takes nothing any more."""
+
+
+class Channel:
+    """One end. ``on_message(message, descriptors)`` gets each packet; ``on_end()`` is called once, when the other side is gone."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        on_message: Callable[[Message, list[int]], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._on_message = on_message
+        self._on_end = on_end
+        self._waiting: deque[tuple[bytes, list[int]]] = deque()
+        sock.setblocking(False)
+        loop.add_reader(sock.fileno(), self._readable)
+
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        """Sends, or queues while the other side is busy. The descriptors are duplicated and stay the caller's."""
+        packet = json.dumps(message, separators=(",", ":")).encode()
+        if len(packet) > _PACKET_BYTES_MAX:
+            raise AssertionError("a packet too large: attach it with share()")
+        if len(self._waiting) >= _QUEUE_MAX:
+            raise ChannelBroken("the other side of the channel takes nothing any more")
+        self._waiting.append((packet, [os.dup(descriptor) for descriptor in descriptors]))
+        self._writable()
+
+    def close(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock.fileno())
+            self._loop.remove_writer(self._sock.fileno())
+            self._sock.close()
+        for _packet, descriptors in self._waiting:
+            _close_all(descriptors)
+        self._waiting.clear()
+
+    def _writable(self) -> None:
+        while self._waiting and self._sock.fileno() >= 0:
+            packet, descriptors = self._waiting[0]
+            try:
+                socket.send_fds(self._sock, [packet], descriptors)
+            except (BlockingIOError, InterruptedError):
+                self._loop.add_writer(self._sock.fileno(), self._writable)
+                return
+            except OSError:
+                return  # the end of file that follows tells the owner
+            self._waiting.popleft()
+            _close_all(descriptors)
+        if self._sock.fileno() >= 0:
+            self._loop.remove_writer(self._sock.fileno())
+
+    def _readable(self) -> None:
+        for _ in range(100):
+            if self._sock.fileno() < 0:
+                return
+            try:
+                packet, descriptors, _flags, _address = socket.recv_fds(self._sock, _PACKET_BYTES_MAX, _DESCRIPTORS_MAX)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                packet, descriptors = b"", []
+            if not packet:
+                self.close()
+                self._on_end()
+                return
+            self._on_message(json.loads(packet), descriptors)
+
+
+def share(content: Any) -> int:
+    """JSON in anonymous memory; the descriptor is the caller's to close."""
+    descriptor = os.memfd_create("tandem", os.MFD_CLOEXEC)
+    with os.fdopen(os.dup(descriptor), "wb") as memory:
+        memory.write(json.dumps(content, separators=(",", ":")).encode())
+    return descriptor
+
+
+def shared(descriptor: int) -> Any:
+    """What ``share`` put there. Closes the descriptor."""
+    with os.fdopen(descriptor, "rb") as memory:
+        memory.seek(0)
+        return json.load(memory)
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

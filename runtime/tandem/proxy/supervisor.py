@@ -1,0 +1,290 @@
+"""tandem-proxy: owns the listeners, checks health, keeps the workers, and serves the control socket. It carries no traffic itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Optional
+
+from .. import __version__
+from .._model import Document, ModelError, check_document, endpoints
+from .._paths import Paths
+from .._store import Store, StoreError
+from ..control import ControlServer, Refusal
+from ..release import release_digest
+from .checker import Checker, describe
+from .crew import Crew, WorkerRefused
+from .listeners import Wanted, bind, explain, wanted_listeners
+from .worker import raise_descriptor_limit
+
+_REBIND_S = 0.05
+_LOOK_AHEAD_S = 2.0
+_DRAIN_S = 5.0
+_TICK_S = 1.0
+
+
+def main(paths: Paths) -> int:
+    """Runs the service until SIGTERM or SIGINT."""
+    raise_descriptor_limit()
+    return asyncio.run(Supervisor(paths).run())
+
+
+class Listening:
+    """The bound sockets by place; each has a number under which the workers know it."""
+
+    def __init__(self) -> None:
+        self.sockets: dict[tuple[str, int], tuple[int, socket.socket]] = {}
+        self._next = 0
+
+    def add(self, place: tuple[str, int], sock: socket.socket) -> None:
+        self._next += 1
+        self.sockets[place] = (self._next, sock)
+
+    def close(self, place: tuple[str, int]) -> None:
+        self.sockets.pop(place)[1].close()
+
+
+class Supervisor:
+    """The service. ``run`` is its life; everything else happens in its loop."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.store = Store(paths)
+        self.document = Document()
+        self.active: set[str] = set()
+        self.problems: dict[str, str] = {}  # by endpoint: why a listener is missing
+        self.failure = ""  # why the document on disk is not in use
+        self._listening = Listening()
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._turn = asyncio.Lock()  # one change at a time
+        self._checker = Checker(self._health_changed)
+        self._crew = Crew(self.paths, worker_count(), self._worker_joined)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        control = ControlServer(
+            self.paths.proxy_socket,
+            {"GET /v1/status": self._status, "POST /v1/load": self._load, "PUT /v1/role": self._role, "GET /v1/watch": self._watch},
+        )
+        try:
+            await control.start()
+        except OSError as error:
+            say("error", str(error))
+            return 1
+        await self._crew.start()
+        await self._load_at_start()
+        rebinding = loop.create_task(self._rebind())
+        say("info", f"tandem-proxy {__version__} is ready, generation {self.document.generation}, {len(self._crew.pids)} workers")
+        await self._stopping.wait()
+        say("info", "stopping")
+        rebinding.cancel()
+        self._checker.stop()
+        for place in list(self._listening.sockets):
+            self._listening.close(place)
+        await self._crew.stop(_DRAIN_S)
+        await control.stop()
+        return 0
+
+    # Documents
+
+    async def _load_at_start(self) -> None:
+        try:
+            document = self._read()
+            if document.generation:
+                async with self._turn:
+                    await self._use(document, strict=False)
+        except (ModelError, StoreError, WorkerRefused) as error:
+            self.failure = str(error)
+            say("error", f"the document is not used: {error}")
+
+    def _read(self) -> Document:
+        document = self.store.read()
+        problems = check_document(document)
+        if problems:
+            raise ModelError(*problems)
+        return document
+
+    async def _load(self, body: dict[str, Any]) -> dict[str, Any]:
+        async with self._turn:
+            try:
+                document = self._read()
+                wanted = body.get("generation", document.generation)
+                if document.generation != wanted:
+                    raise Refusal(f"generation {wanted} was asked for, but {self.paths.desired} holds {document.generation}")
+                await self._use(document, strict=True)
+            except ModelError as error:
+                raise Refusal(str(error), tuple(str(problem) for problem in error.problems)) from None
+            except (StoreError, WorkerRefused) as error:
+                raise Refusal(str(error)) from None
+            self.failure = ""
+            self._notify()
+            return {"generation": document.generation, "digest": document.digest}
+
+    async def _use(self, document: Document, *, strict: bool) -> None:
+        """Puts a document in force, all of it or nothing. ``strict``: a listener that cannot be bound is a refusal, not a problem to retry."""
+        wanted = wanted_listeners(document, self.active)
+        opened = self._open(wanted, strict)
+        await self._checker.look_ahead(document, _LOOK_AHEAD_S)
+        try:
+            await self._crew.load(document, self._held(wanted), self._checker.up(document))
+        except WorkerRefused:
+            for place in opened:
+                self._listening.close(place)
+            await self._crew.load(self.document, self._held(wanted_listeners(self.document, self.active)), self._checker.up(self.document))
+            raise
+        self.document = document
+        self._checker.follow(document)
+        self._crew.health(self._checker.up(document))
+        self._close_unwanted(wanted)
+
+    def _open(self, wanted: list[Wanted], strict: bool) -> list[tuple[str, int]]:
+        opened: list[tuple[str, int]] = []
+        reasons = []
+        for want in wanted:
+            if want.place in self._listening.sockets:
+                continue
+            try:
+                self._listening.add(want.place, bind(want))
+                opened.append(want.place)
+                self.problems.pop(want.endpoint, None)
+            except OSError as error:
+                self.problems[want.endpoint] = explain(want, error)
+                # An address that is held elsewhere for a moment longer is not the document's fault.
+                if strict and not want.only_active:
+                    reasons.append(self.problems.pop(want.endpoint))
+        if reasons:
+            for place in opened:
+                self._listening.close(place)
+            raise Refusal("\n".join(reasons), tuple(reasons))
+        return opened
+
+    def _held(self, wanted: list[Wanted]) -> list[tuple[Wanted, int, socket.socket]]:
+        sockets = self._listening.sockets
+        return [(want, *sockets[want.place]) for want in wanted if want.place in sockets]
+
+    def _close_unwanted(self, wanted: list[Wanted]) -> None:
+        places = {want.place for want in wanted}
+        for place in [place for place in self._listening.sockets if place not in places]:
+            self._listening.close(place)
+        named = {want.endpoint for want in wanted}
+        self.problems = {endpoint: why for endpoint, why in self.problems.items() if endpoint in named}
+
+    # Roles
+
+    async def _role(self, body: dict[str, Any]) -> dict[str, Any]:
+        name, active = str(body.get("load_balancer")), bool(body.get("active"))
+        async with self._turn:
+            before = set(self.active)
+            (self.active.add if active else self.active.discard)(name)
+            if self.active != before:
+                say("info", f"load balancer {name}: this node is {'active' if active else 'not active'}")
+                await self._settle_listeners()
+        problems = [why for why in self.problems.values() if f'frontend "{name}/' in why]
+        return {"bound": not problems, "problems": problems}
+
+    async def _settle_listeners(self) -> None:
+        """Opens and closes what the roles ask for, with the document as it is."""
+        wanted = wanted_listeners(self.document, self.active)
+        before = set(self._listening.sockets)
+        self._open(wanted, strict=False)
+        places = {want.place for want in wanted}
+        if set(self._listening.sockets) & places != before:
+            await self._crew.load(self.document, self._held(wanted), self._checker.up(self.document))
+        self._close_unwanted(wanted)
+
+    async def _rebind(self) -> None:
+        """Tries again what could not be bound: an address that another process, or the other node of a test, still holds."""
+        while True:
+            await asyncio.sleep(_REBIND_S)
+            if self.problems:
+                async with self._turn:
+                    try:
+                        await self._settle_listeners()
+                    except WorkerRefused as error:
+                        say("error", str(error))
+
+    # Health and workers
+
+    def _health_changed(self, backend_key: str) -> None:
+        up = self._checker.up(self.document)
+        if backend_key in up:
+            self._crew.health({backend_key: up[backend_key]})
+
+    async def _worker_joined(self) -> None:
+        """A worker has replaced one that died: it gets what the others have."""
+        async with self._turn:
+            wanted = wanted_listeners(self.document, self.active)
+            await self._crew.load(self.document, self._held(wanted), self._checker.up(self.document))
+
+    # What others ask
+
+    @property
+    def ready(self) -> bool:
+        return not self.failure and not self._stopping.is_set()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _watch(self, _body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        async def lines() -> AsyncIterator[dict[str, Any]]:
+            while True:
+                yield {"ready": self.ready}
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), _TICK_S)
+
+        return lines()
+
+    async def _status(self, _body: dict[str, Any]) -> dict[str, Any]:
+        stats = await self._crew.stats()
+        document, now = self.document, time.monotonic()
+        frontends = {}
+        for key, frontend in document.frontends.items():
+            listening = [want.endpoint for want in wanted_listeners(document, self.active) if want.frontend == key]
+            problems = [self.problems[endpoint] for endpoint in listening if endpoint in self.problems]
+            bound = [endpoint for endpoint in listening if endpoint not in self.problems]
+            frontends[key] = {"enabled": frontend.enabled, "listening": bound, "problems": problems, **stats.get("frontends", {}).get(key, {})}
+        backends = {}
+        for key, backend in document.backends.items():
+            counters = dict(stats.get("backends", {}).get(key, {}))
+            per_server = counters.pop("servers", {})
+            servers = {}
+            for server in backend.servers:
+                place = endpoints([server.address], server.port or backend.port)[0]
+                health = describe(self._checker.health(key, server.name), backend.health_check, now)
+                servers[server.name] = {"address": place, "weight": server.weight, **health, **per_server.get(server.name, {})}
+            backends[key] = {**counters, "servers": servers}
+        return {
+            "service": "proxy",
+            "version": __version__,
+            "release": release_digest(),
+            "pid": os.getpid(),
+            "generation": document.generation,
+            "digest": document.digest,
+            "ready": self.ready,
+            "failure": self.failure,
+            "workers": [{"pid": pid} for pid in self._crew.pids],
+            "load_balancers": {name: {"active": name in self.active} for name in document.load_balancers},
+            "frontends": frontends,
+            "backends": backends,
+        }
+
+
+def worker_count() -> int:
+    """One per core this process may use, unless TANDEM_WORKERS says otherwise."""
+    given: Optional[str] = os.environ.get("TANDEM_WORKERS")
+    return max(1, int(given)) if given and given.isdigit() else len(os.sched_getaffinity(0))
+
+
+def say(level: str, text: str) -> None:
+    """One line of the service's log."""
+    print(f"{level}: {text}", file=sys.stderr, flush=True)
