@@ -6,10 +6,12 @@ Pure: documents in, documents out, ModelError where a rule is broken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from ._model import KINDS, Document, ModelError, Problem, describe, from_options, users
+
+Given = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def key_of(kind: str, options: Mapping[str, Any]) -> str:
@@ -42,6 +44,55 @@ def removed(have: Document, kind: str, key: str, *, cascade: bool = False, keep_
             if not users(have, "floating_ips", name):
                 have = have.without("floating_ips", name)
     return have
+
+
+def all_stated(have: Document, given: Given, secrets: dict[str, str], state: str, *, allow_empty: bool = False) -> Document:
+    """``have`` with all objects as given; ``state`` is merged, replaced or overridden. Raises ModelError."""
+    _refuse_twice(given)
+    want = have
+    for kind, members in given.items():
+        for options in members:
+            want = stated(want, kind, options, secrets, whole=state != "merged")
+    if state != "overridden":
+        return want
+    keep = {(kind, key_of(kind, options)) for kind, members in given.items() for options in members}
+    surplus = [(kind, key) for kind in KINDS for key in have.objects(kind) if (kind, key) not in keep]
+    if surplus and not keep and not allow_empty:
+        rule = f"but no object is given, so all {len(surplus)} of this node would be removed"
+        raise ModelError(Problem("", "state", "overridden", rule, "Give the objects to keep, or allow_empty: true to remove them all."))
+    return _all_without(want, surplus)
+
+
+def all_removed(have: Document, given: Given) -> Document:
+    """``have`` without the given objects, of which only the names count. Raises ModelError where others use them."""
+    _refuse_twice(given)
+    marks = [(kind, key_of(kind, options)) for kind, members in given.items() for options in members]
+    want = _all_without(have, [(kind, key) for kind, key in marks if key in have.objects(kind)])
+    for key in sorted(set(have.load_balancers) - set(want.load_balancers)):
+        gone = have.load_balancers[key]
+        for name in () if gone.keep_ips else gone.floating_ips:
+            if name in want.floating_ips and not users(want, "floating_ips", name):
+                want = want.without("floating_ips", name)
+    return want
+
+
+def _all_without(have: Document, marks: list[tuple[str, str]]) -> Document:
+    """Users go before what they use, so that only those that stay can refuse."""
+    for kind in reversed(list(KINDS)):
+        for _kind, key in (mark for mark in marks if mark[0] == kind):
+            if kind == "load_balancers":
+                refuse_protected(have, key)
+            refuse_used(have, kind, key)
+            have = have.without(kind, key)
+    return have
+
+
+def _refuse_twice(given: Given) -> None:
+    for kind, members in given.items():
+        keys = [key_of(kind, options) for options in members]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ModelError(Problem("", kind, key, "which is given twice", "State each object once."))
 
 
 def refuse_protected(document: Document, key: str) -> None:

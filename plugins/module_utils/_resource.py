@@ -14,8 +14,23 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._change import all_removed, all_stated, key_of, refuse_stranger, removed, stated
 from ._client import Client, NotRunning, Refused
-from ._model import KINDS, Document, ModelError, Option, Problem, check_document, declared, describe, duration_ms, to_options, to_stored
+from ._model import (
+    KINDS,
+    Document,
+    LoadBalancer,
+    ModelError,
+    Option,
+    Problem,
+    argument_spec,
+    check_document,
+    declared,
+    describe,
+    duration_ms,
+    to_options,
+    to_stored,
+)
 from ._node import NODE_ARGUMENTS
 from ._paths import Paths
 from ._plan import Change, diff, plan
@@ -23,6 +38,7 @@ from ._store import Store, StoreError
 
 Secrets = dict[str, str]
 Wanted = Callable[[Document, Secrets], Document]
+Deploy = Callable[[AnsibleModule, Paths], bool]
 Shown = Callable[[Document, list[Change]], Mapping[str, Any]]
 
 LOCK_ARGUMENTS: dict[str, Any] = {"lock_timeout": {"type": "str", "default": "30s"}}
@@ -56,22 +72,21 @@ class Transaction:
         self.store = Store(self.paths)
         self.secrets: Secrets = {}
 
-    def run(self, change: Wanted, shown: Shown, deploy: Optional[Callable[[], bool]] = None) -> None:
+    def run(self, change: Wanted, shown: Shown, deploy: Optional[Deploy] = None) -> None:
         """Makes the document what ``change`` says and ends the module. ``deploy`` (the runtime) says whether it changes the node."""
         with told(self.module), self._locked():
             have = self._have()
             want, changes = self._want(have, change)
-            deployed = deploy() if deploy else False
+            deployed = deploy(self.module, self.paths) if deploy else False
+            behind = not changes and self._behind(want)
             result = self._result(want, changes, shown)
             if self.module.check_mode:
                 result["ansible_facts"] = {"tandem_assumed": self._assumed(want)}
-            else:
-                if changes:
-                    self._apply(have, want)
-                elif self._behind(want):
-                    result["changed"] = True
-                    self._load(want.generation)
-            result["changed"] = result["changed"] or deployed
+            elif changes:
+                self._apply(have, want)
+            elif behind:
+                self._load(want.generation)
+            result["changed"] = result["changed"] or deployed or behind
         self.module.exit_json(**result)
 
     @contextlib.contextmanager
@@ -175,25 +190,63 @@ class Transaction:
             self.store.remove_secret(mark)
 
 
-def resource_arguments(cls: Any, argument_spec: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the module for one object: the model's, with its key required, the node's, ``state`` and ``lock_timeout``."""
-    for name in key_options(cls):
-        argument_spec[name]["required"] = True
-    state = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
-    return {**argument_spec, **state, **LOCK_ARGUMENTS, **NODE_ARGUMENTS}
+def run_object(cls: Any, deploy: Optional[Deploy] = None) -> None:
+    """The module for objects of one class: ``state`` present or absent, all options from the model."""
+    arguments = _with_keys(cls)
+    arguments["state"] = {"type": "str", "choices": ["present", "absent"], "default": "present"}
+    if cls is LoadBalancer:
+        arguments["cascade"] = {"type": "bool", "default": False}
+    module = AnsibleModule({**arguments, **LOCK_ARGUMENTS, **NODE_ARGUMENTS}, supports_check_mode=True)
+    options = _options_of(cls, module.params)
+    kind, key = cls.KIND, key_of(cls.KIND, options)
+    present = module.params["state"] == "present"
+
+    def change(have: Document, secrets: Secrets) -> Document:
+        if not present:
+            cascade, keep_ips = bool(module.params.get("cascade")), module.params.get("keep_ips")
+            return removed(have, kind, key, cascade=cascade, keep_ips=keep_ips)
+        want = stated(have, kind, options, secrets)
+        if cls is LoadBalancer:
+            refuse_stranger(want, module.params["node"], [key])
+        return want
+
+    Transaction(module).run(change, _show_object(kind, key), deploy if present else None)
 
 
-def key_options(cls: Any) -> list[str]:
-    """The options that make an object's key."""
-    return [name for name, *_rest in declared(cls) if name in ("load_balancer", "name")]
+def run_config(deploy: Deploy) -> None:
+    """The module for any number of objects: ``state`` merged, replaced, overridden or absent."""
+    arguments: dict[str, Any] = {kind: {"type": "list", "elements": "dict", "options": _with_keys(cls)} for kind, cls in KINDS.items()}
+    arguments["allow_empty"] = {"type": "bool", "default": False}
+    arguments["state"] = {"type": "str", "choices": ["merged", "replaced", "overridden", "absent"], "default": "merged"}
+    module = AnsibleModule({**arguments, **LOCK_ARGUMENTS, **NODE_ARGUMENTS}, supports_check_mode=True)
+    state = module.params["state"]
+    given = {kind: list(module.params[kind] or []) for kind in KINDS}
+
+    def change(have: Document, secrets: Secrets) -> Document:
+        if state == "absent":
+            return all_removed(have, given)
+        want = all_stated(have, given, secrets, state, allow_empty=module.params["allow_empty"])
+        refuse_stranger(want, module.params["node"], [options["name"] for options in given["load_balancers"]])
+        return want
+
+    wanted = state != "absent" and given["load_balancers"]
+    Transaction(module).run(change, _show_changes, deploy if wanted else None)
 
 
-def options_of(cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+def _with_keys(cls: Any) -> dict[str, Any]:
+    """The model's arguments, with those required that make an object's key."""
+    arguments = argument_spec(cls)
+    for name in set(arguments) & {"load_balancer", "name"}:
+        arguments[name]["required"] = True
+    return arguments
+
+
+def _options_of(cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:
     """The model's part of a module's parameters."""
     return {name: params.get(name) for name, *_rest in declared(cls)}
 
 
-def show_object(kind: str, key: str) -> Shown:
+def _show_object(kind: str, key: str) -> Shown:
     """The result of a module for one object: the object in a user's words, None where there is none."""
 
     def shown(want: Document, changes: list[Change]) -> Mapping[str, Any]:
@@ -203,7 +256,7 @@ def show_object(kind: str, key: str) -> Shown:
     return shown
 
 
-def show_changes(want: Document, changes: list[Change]) -> Mapping[str, Any]:
+def _show_changes(want: Document, changes: list[Change]) -> Mapping[str, Any]:
     """The result of a module for many objects: which of them were created, changed and removed, and all that there are."""
     lines = [{"object": describe(change.kind, change.key), "action": change.action, "options": sorted(change.fields)} for change in changes]
     return {"changes": lines, "objects": show_objects(want)}

@@ -1,0 +1,84 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What load_balancer_info tells: the document of a node beside what its services say of it. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._client import Client
+from ._model import Document, LoadBalancer, ModelError, Problem, known, to_options
+from ._node import NODE_ARGUMENTS
+from ._paths import Paths
+from ._resource import told
+from ._store import Store
+
+Status = Mapping[str, Any]
+
+
+def run_info() -> None:
+    """The module load_balancer_info."""
+    module = AnsibleModule({"name": {"type": "str"}, **NODE_ARGUMENTS}, supports_check_mode=True)
+    paths = Paths(module.params["prefix"])
+    with told(module):
+        document = Store(paths).read()
+        proxy, keepalive = _status(paths.proxy_socket), _status(paths.keepalive_socket)
+        result = {
+            "node": module.params["node"],
+            "generation": document.generation,
+            "digest": document.digest,
+            "services": {"proxy": _service(proxy), "keepalive": _service(keepalive)},
+            "load_balancers": [_told(document, one, proxy or {}, keepalive or {}) for one in _chosen(document, module.params["name"])],
+            "floating_ips": [to_options(one) for _key, one in sorted(document.floating_ips.items())],
+        }
+    module.exit_json(changed=False, **result)
+
+
+def _status(socket: Path) -> Optional[Status]:
+    """What a service says, None where it does not run. Raises NotRunning where its socket is there and nobody answers."""
+    return Client(socket, timeout_s=5.0).status() if socket.exists() else None
+
+
+def _service(status: Optional[Status]) -> dict[str, Any]:
+    if status is None:
+        return {"running": False}
+    names = ("release", "version", "pid", "generation", "digest")
+    return {"running": True, **{name: status.get(name) for name in names}}
+
+
+def _chosen(document: Document, name: Optional[str]) -> list[LoadBalancer]:
+    if name is None:
+        return [one for _key, one in sorted(document.load_balancers.items())]
+    if name not in document.load_balancers:
+        rule = f"but this node has no such load balancer; {known(document.load_balancers, name)}"
+        raise ModelError(Problem("", "name", name, rule, "Correct the name, or leave it out to see them all."))
+    return [document.load_balancers[name]]
+
+
+def _told(document: Document, one: LoadBalancer, proxy: Status, keepalive: Status) -> dict[str, Any]:
+    state: Status = keepalive.get("load_balancers", {}).get(one.key, {})
+    states = {state.get("node"): state, **state.get("peers", {})}
+    nodes = [{"node": node.node, "address": node.address, "state": states.get(node.node, {}).get("state", "unknown")} for node in one.nodes]
+    return {
+        **to_options(one),
+        "nodes": nodes,
+        "held": [ip for ip in state.get("floating_ips", []) if ip.get("held")],
+        "backends": [
+            {**to_options(backend), "health": _health(proxy, key)}
+            for key, backend in sorted(document.backends.items())
+            if backend.load_balancer == one.key
+        ],
+        "frontends": [
+            {**to_options(frontend), "listening": proxy.get("frontends", {}).get(key, {}).get("listening", [])}
+            for key, frontend in sorted(document.frontends.items())
+            if frontend.load_balancer == one.key
+        ],
+    }
+
+
+def _health(proxy: Status, key: str) -> dict[str, Any]:
+    servers: Status = proxy.get("backends", {}).get(key, {}).get("servers", {})
+    return {name: {fact: server.get(fact) for fact in ("state", "since_ms", "last_check")} for name, server in servers.items()}

@@ -1,0 +1,216 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""States one load balancer, and deploys the runtime that makes it be. The work is in module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: load_balancer
+short_description: State a load balancer
+version_added: 0.1.0
+author:
+  - The Tandem authors (@tandem-lb)
+description:
+  - A load balancer is a pair of nodes with their floating IPs, frontends and backends. Run the task on both nodes.
+  - On a host that lacks the runtime, it is deployed and started first, as M(tandem.lb.runtime) does.
+  - Options left out are left as they are, or take their default when the load balancer is created.
+options:
+  name:
+    description:
+      - 'The load balancer''s name.'
+    type: str
+    required: true
+  master:
+    description:
+      - 'The preferred node. Required when the load balancer is created.'
+    type: dict
+    suboptions:
+      node:
+        description:
+          - 'The node''s name, which is its inventory name unless the option O(node) says otherwise.'
+        type: str
+      address:
+        description:
+          - 'The node''s own address, where the other node''s heartbeats reach it. No prefix length, no host name.'
+        type: str
+  backup:
+    description:
+      - 'The node that takes over. Required when the load balancer is created.'
+    type: dict
+    suboptions:
+      node:
+        description:
+          - 'The node''s name, which is its inventory name unless the option O(node) says otherwise.'
+        type: str
+      address:
+        description:
+          - 'The node''s own address, where the other node''s heartbeats reach it. No prefix length, no host name.'
+        type: str
+  description:
+    description:
+      - 'A sentence for people. It changes nothing.'
+    type: str
+  labels:
+    description:
+      - 'Free key and value pairs of your own. V({}) clears them.'
+    type: dict
+  floating_ips:
+    description:
+      - 'Names of the floating IPs that the active node holds. A floating IP serves one load balancer. V([]) clears them.'
+    type: list
+    elements: str
+  keep_ips:
+    description:
+      - 'Whether the floating IPs stay, ready for re-use, when the load balancer is removed.'
+      - 'On creation the default is V(true).'
+    type: bool
+  heartbeat:
+    description:
+      - 'How the nodes hear each other, and how soon silence counts as death.'
+    type: dict
+    suboptions:
+      transport:
+        description:
+          - 'V(vrrp) sends VRRPv3 (RFC 9568), for which the node needs root. V(udp) sends the same message authenticated with HMAC-SHA256 in UDP, for
+            networks that drop IP protocol 112 and nodes without privileges.'
+          - 'On creation the default is V(vrrp).'
+        type: str
+        choices: [vrrp, udp]
+      mode:
+        description:
+          - 'V(unicast) sends to the peer''s address. V(multicast) sends to the group of the standard and is for V(vrrp) only.'
+          - 'On creation the default is V(unicast).'
+        type: str
+        choices: [unicast, multicast]
+      interval:
+        description:
+          - 'Time between two heartbeats, 50ms to 40s. With V(vrrp) a multiple of 10ms.'
+          - 'On creation the default is V(300ms).'
+        type: str
+      dead_after:
+        description:
+          - 'How many heartbeats may be missing, 2 to 20, before the standby takes over.'
+          - 'On creation the default is V(3).'
+        type: int
+      virtual_router_id:
+        description:
+          - 'The VRRP virtual router identifier, 1 to 255. It must be unique in the network.'
+          - 'On creation the default is V(51).'
+        type: int
+      port:
+        description:
+          - 'The UDP port for V(udp), 1 to 65535.'
+          - 'On creation the default is V(7694).'
+        type: int
+      key:
+        description:
+          - 'The secret that both nodes share, 16 characters or more, required for V(udp). It lies in a file of its own on the node; results and diffs
+            show its fingerprint. An empty text removes it.'
+        type: str
+  failback:
+    description:
+      - 'What happens when the master returns after a failure. V(never) leaves the backup active until it fails in turn, as every move interrupts the
+        connections that pass the proxy. V(delayed) lets the master take over once it has been healthy for O(failback_delay). V(immediate) lets it
+        take over as soon as it can.'
+      - 'On creation the default is V(never).'
+    type: str
+    choices: [never, delayed, immediate]
+  failback_delay:
+    description:
+      - 'How long the master must have been healthy before V(delayed) lets it take over.'
+      - 'On creation the default is V(1m).'
+    type: str
+  deletion_protection:
+    description:
+      - 'Whether removing the load balancer is refused.'
+      - 'On creation the default is V(false).'
+    type: bool
+  cascade:
+    description:
+      - With O(state=absent), whether the frontends and backends of the load balancer are removed with it. Without it their being there is an error.
+    type: bool
+    default: false
+  state:
+    description:
+      - V(present) makes the load balancer be as stated, and deploys the runtime to a node that lacks it. V(absent) removes it from the document;
+        the runtime stays deployed.
+    type: str
+    choices: [present, absent]
+    default: present
+  lock_timeout:
+    description:
+      - How long to wait while another run changes the document of this node, at most 1h. It then fails and says who holds the lock.
+    type: str
+    default: 30s
+attributes:
+  check_mode:
+    support: full
+    description: Writes nothing, and returns what it would have changed. It assumes what earlier tasks of the play would have created.
+  diff_mode:
+    support: full
+    description: Shows the objects that differ, whole, with every option. Secrets are shown as fingerprints.
+extends_documentation_fragment:
+  - tandem.lb.node
+seealso:
+  - module: tandem.lb.floating_ip
+  - module: tandem.lb.backend
+  - module: tandem.lb.frontend
+  - module: tandem.lb.runtime
+  - module: tandem.lb.config
+"""
+
+EXAMPLES = r"""
+- name: Two hosts on separate hardware
+  tandem.lb.load_balancer:
+    name: edge
+    master: {node: lb-a, address: 192.0.2.11}
+    backup: {node: lb-b, address: 192.0.2.12}
+    floating_ips: [shop-ip]
+
+- name: Heartbeats over UDP, where the network drops VRRP
+  tandem.lb.load_balancer:
+    name: edge
+    heartbeat:
+      transport: udp
+      key: "{{ vault_heartbeat_key }}"
+
+- name: Remove it with its frontends and backends; the floating IPs stay
+  tandem.lb.load_balancer:
+    name: edge
+    state: absent
+    cascade: true
+"""
+
+RETURN = r"""
+object:
+  description: The load balancer with every option, null where there is none.
+  returned: success
+  type: dict
+generation:
+  description: The generation of the document; in check mode the one that would come.
+  returned: success
+  type: int
+  sample: 4
+digest:
+  description: SHA-256 of all objects. Nodes that hold the same objects have the same digest.
+  returned: success
+  type: str
+  sample: 3f1c6f1ffb6a1f6a0f5d0a3a1de7e8a2a6c1b2d9b7f1f3b6c0f5e9d8a7b6c5d4
+problems:
+  description: What is wrong, each with C(where), C(option), C(value), C(rule) and C(way_out); or the reasons of the runtime.
+  returned: failure
+  type: list
+  elements: raw
+"""
+
+from ansible_collections.tandem.lb.plugins.module_utils._model import LoadBalancer
+from ansible_collections.tandem.lb.plugins.module_utils._release import ensure_runtime
+from ansible_collections.tandem.lb.plugins.module_utils._resource import run_object
+
+
+def main() -> None:
+    run_object(LoadBalancer, deploy=ensure_runtime)
+
+
+if __name__ == "__main__":
+    main()
