@@ -38,7 +38,7 @@ def neighbour_advertisement(address: str, hardware: bytes) -> bytes:
 
 
 def _sum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -1,9 +1,9 @@
 """Authenticated heartbeats in UDP, for networks that drop protocol 112 and nodes without privileges. Pure.
 
-Unlike VRRP's, they come from standby nodes too, so each node sees its peers' state and document. A message is JSON followed by its HMAC-SHA256 (RFC 2104)
-under the load balancer's shared key. Against replay, each carries the session (when its sender started) and a number that grows; per peer only larger
-pairs are taken. A peer whose clock was set back would be shut out by that for ever, and both nodes would be active: so the memory of a peer that
-has been silent for long is dropped.
+Unlike VRRP's, they come from standby nodes too, so each node sees its peers' state and document. A message is JSON followed by its HMAC-SHA256
+(RFC 2104) under the load balancer's shared key. Against replay, each carries the session (when its sender started) and a number that grows; per
+peer only larger pairs are taken. A peer whose clock was set back would be shut out by that for ever, and both nodes would be active: so the
+memory of a peer that has been silent for long is dropped.
 """
 
 from __future__ import annotations

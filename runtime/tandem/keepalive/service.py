@@ -1,0 +1,159 @@
+"""tandem-keepalive: the daemon. Keeps one ``Instance`` per load balancer of the document, and serves the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any
+
+from .. import __version__
+from .._model import Document, ModelError, check_document
+from .._paths import Paths
+from .._store import Store, StoreError
+from ..cli.status import node_name
+from ..control import ControlServer, Refusal
+from ..release import release_digest
+from .addresses import NoInterface
+from .instance import Instance, Settings
+from .proxy_link import ProxyLink
+from .transport import CannotOpen
+
+_SETTLE_S = 1.0
+
+
+def main(paths: Paths) -> int:
+    """Runs the service until SIGTERM or SIGINT."""
+    return asyncio.run(Service(paths).run())
+
+
+class Service:
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._store = Store(paths)
+        self._document = Document()
+        self._instances: dict[str, Instance] = {}
+        self._healthy = False
+        self._reason = "the proxy has not reported yet"
+        self._failure = ""
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        self._link = ProxyLink(self._paths.proxy_socket, self._proxy_changed)
+        control = ControlServer(self._paths.keepalive_socket, {"GET /v1/status": self._status, "POST /v1/load": self._load})
+        try:
+            await control.start()
+        except OSError as error:
+            _say("error", str(error))
+            return 1
+        self._load_at_start()
+        _say("info", f"tandem-keepalive {__version__} is ready, generation {self._document.generation}")
+        await stopping.wait()
+        _say("info", "stopping")
+        for instance in self._instances.values():
+            instance.leave()
+        await self._link.settle(_SETTLE_S)
+        for instance in self._instances.values():
+            instance.close()
+        self._link.close()
+        await control.stop()
+        return 0
+
+    def _load_at_start(self) -> None:
+        try:
+            document = self._store.read()
+            if document.generation:
+                self._use(document)
+        except (ModelError, StoreError, Refusal) as error:
+            self._failure = str(error)
+            _say("error", f"the document is not used: {error}")
+
+    async def _load(self, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            document = self._store.read()
+            problems = check_document(document)
+            if problems:
+                raise ModelError(*problems)
+            wanted = body.get("generation", document.generation)
+            if document.generation != wanted:
+                raise Refusal(f"generation {wanted} was asked for, but {self._paths.desired} holds {document.generation}")
+            self._use(document)
+        except ModelError as error:
+            raise Refusal(str(error), tuple(str(problem) for problem in error.problems)) from None
+        except StoreError as error:
+            raise Refusal(str(error)) from None
+        self._failure = ""
+        return {"generation": document.generation, "digest": document.digest}
+
+    def _use(self, document: Document) -> None:
+        """Puts a document in force, or raises Refusal with the former one in force."""
+        wanted = {name: self._settings(document, name) for name in document.load_balancers}
+        changed: list[str] = []
+        try:
+            for name, settings in wanted.items():
+                changed.append(name)
+                if name in self._instances:
+                    self._instances[name].apply(settings)
+                else:
+                    self._instances[name] = Instance(settings, lambda active, name=name: self._link.set_active(name, active))  # type: ignore[misc]
+                    self._instances[name].set_health(self._healthy, self._reason)
+        except (CannotOpen, NoInterface, StoreError, OSError) as error:
+            self._undo(changed)
+            raise Refusal(f'load balancer "{changed[-1]}": {error}') from None
+        for name in [name for name in self._instances if name not in wanted]:
+            self._remove(name)
+        self._document = document
+
+    def _undo(self, changed: list[str]) -> None:
+        for name in changed:
+            if name in self._document.load_balancers and name in self._instances:
+                self._instances[name].apply(self._settings(self._document, name))
+            elif name in self._instances:
+                self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        instance = self._instances.pop(name)
+        instance.leave()
+        instance.close()
+
+    def _settings(self, document: Document, name: str) -> Settings:
+        load_balancer = document.load_balancers[name]
+        mine = node_name(self._paths)
+        me = next((node for node in load_balancer.nodes if node.node == mine), None)
+        if me is None:
+            names = " and ".join(node.node for node in load_balancer.nodes)
+            raise Refusal(
+                f'load balancer "{name}": this node is "{mine}", but its nodes are {names}. '
+                "Run the play on those hosts alone, or correct master.node and backup.node."
+            )
+        key = load_balancer.heartbeat.key
+        secret = self._store.read_secret(key).encode() if key else b""
+        floating_ips = tuple(document.floating_ips[name] for name in load_balancer.floating_ips)
+        return Settings(load_balancer, floating_ips, me, secret, document.digest)
+
+    def _proxy_changed(self, ready: bool, reason: str) -> None:
+        self._healthy, self._reason = ready, reason
+        if reason:
+            _say("warning", reason)
+        for instance in self._instances.values():
+            instance.set_health(ready, reason)
+
+    async def _status(self, _body: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "service": "keepalive",
+            "version": __version__,
+            "release": release_digest(),
+            "pid": os.getpid(),
+            "generation": self._document.generation,
+            "digest": self._document.digest,
+            "failure": self._failure,
+            "load_balancers": {name: instance.view() for name, instance in self._instances.items()},
+        }
+
+
+def _say(level: str, text: str) -> None:
+    print(f"{level}: {text}", file=sys.stderr, flush=True)
