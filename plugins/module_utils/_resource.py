@@ -91,10 +91,11 @@ class Transaction:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
+        wait_s = self._lock_timeout_s()
         if self.module.check_mode:
             yield  # reads one whole document, so it needs no lock, and taking it would write
             return
-        with self.store.lock(self._lock_timeout_s()):
+        with self.store.lock(wait_s):
             yield
 
     def _lock_timeout_s(self) -> float:

@@ -1,0 +1,67 @@
+"""Runs the collection's modules as Ansible would: from ansible_collections/tandem/lb, each in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def link_collection(folder: Path) -> Path:
+    """Makes the checkout findable as tandem.lb below ``folder``, and returns the path to search for collections."""
+    place = folder / "ansible_collections" / "tandem" / "lb"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(CHECKOUT, target_is_directory=True)
+    return folder
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a module said: its result, and everything it wrote."""
+
+    result: dict[str, Any]
+    output: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """A node below a prefix of its own."""
+
+    collections: Path
+    prefix: Path
+    node: str = "lb-a"
+    python: str = sys.executable
+    before: str = "pass"
+
+    def run(self, module: str, *, check: bool = False, **options: Any) -> Answer:
+        """Runs one module with ``options``. ``before`` is Python that its process runs first (to set limits)."""
+        internal = {"_ansible_check_mode": check, "_ansible_diff": True}
+        arguments = {"ANSIBLE_MODULE_ARGS": {"node": self.node, "prefix": str(self.prefix), **internal, **options}}
+        name = f"ansible_collections.tandem.lb.plugins.modules.{module}"
+        code = f"import runpy\n{self.before}\nrunpy.run_module({name!r}, run_name='__main__')"
+        ran = subprocess.run(
+            [self.python, "-c", code],
+            input=json.dumps(arguments),
+            env={**os.environ, "PYTHONPATH": str(self.collections), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in ran.stdout + ran.stderr, ran.stdout + ran.stderr
+        return Answer(json.loads(ran.stdout), ran.stdout + ran.stderr)
+
+    def tree(self) -> str:
+        """A hash of every path below the prefix with its mode and content: equal when nothing was written."""
+        digest = hashlib.sha256()
+        for path in sorted(self.prefix.rglob("*")):
+            content = path.read_bytes() if path.is_file() else b""
+            digest.update(f"{path}\0{path.lstat().st_mode}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()

@@ -1,0 +1,111 @@
+"""What bad input gets: an error that names option, value, rule and way out, and a node that stays as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+
+import pytest
+
+from tests.support.objects import ALL, BACKEND, FLOATING_IP, FRONTEND, LOAD_BALANCER
+
+WRONG = {
+    "an unknown backend": (
+        "frontend",
+        {**FRONTEND, "default_backend": "shopp"},
+        ["default_backend", '"shopp"', 'nearest is "shop"', "tandem.lb.backend"],
+    ),
+    "an unknown load balancer": ("backend", {**BACKEND, "load_balancer": "egde"}, ["load_balancer", '"egde"', 'nearest is "edge"']),
+    "an unknown floating IP": ("load_balancer", {"name": "edge", "floating_ips": ["shop-pi"]}, ["floating_ips", '"shop-pi"', '"shop-ip"']),
+    "a port out of range": ("frontend", {**FRONTEND, "port": 65536}, ["port", "65536", "1 to 65535", "Give a value"]),
+    "an address and port claimed twice": (
+        "frontend",
+        {**FRONTEND, "name": "other"},
+        ["port", "80", 'frontend "edge/', "192.0.2.100:80", "another port"],
+    ),
+    "a timeout above the interval": (
+        "backend",
+        {**BACKEND, "health_check": {"interval": "1s", "timeout": "2s"}},
+        ["health_check.timeout", '"2s"', "health_check.interval (1s)", "shorter timeout"],
+    ),
+    "a duration that is none": ("backend", {**BACKEND, "timeouts": {"connect": "soon"}}, ["timeouts.connect", '"soon"', "not a duration", "500ms"]),
+    "a host name for a server": (
+        "backend",
+        {**BACKEND, "servers": [{"name": "app-1", "address": "app-1.example.com"}]},
+        ["servers[app-1].address", '"app-1.example.com"', "not an IP address", "Give an IPv4"],
+    ),
+    "an address without its prefix length": ("floating_ip", {**FLOATING_IP, "address": "192.0.2.100"}, ["address", "lacks its prefix length", "/24"]),
+    "an address that another one has": ("floating_ip", {**FLOATING_IP, "name": "two"}, ["address", '"192.0.2.100"', 'floating IP "shop-ip"']),
+    "no address for a new floating IP": ("floating_ip", {"name": "new"}, ["address is not given", "no default"]),
+    "a floating IP in use": ("floating_ip", {"name": "shop-ip", "state": "absent"}, ["absent", 'load balancer "edge"', "Remove these first"]),
+    "a backend in use": ("backend", {"load_balancer": "edge", "name": "shop", "state": "absent"}, ["absent", 'frontend "edge/web"']),
+    "a load balancer in use": ("load_balancer", {"name": "edge", "state": "absent"}, ['backend "edge/shop"', 'frontend "edge/web"', "cascade: true"]),
+    "a short key": ("load_balancer", {"name": "edge", "heartbeat": {"key": "tooshort"}}, ["heartbeat.key", "16 characters", "openssl"]),
+    "emptying a node by leaving all out": ("config", {"state": "overridden"}, ["overridden", "all 4", "allow_empty: true"]),
+    "the same object twice": ("config", {"backends": [BACKEND, BACKEND]}, ['"edge/shop"', "given twice", "once"]),
+    "an endless wait for the lock": ("floating_ip", {**FLOATING_IP, "lock_timeout": "2h"}, ["lock_timeout", '"2h"', "0 to 1h"]),
+    "an unknown name to tell about": ("load_balancer_info", {"name": "egde"}, ["name", '"egde"', 'nearest is "edge"']),
+}
+
+
+@pytest.fixture
+def filled(host, seed):
+    seed(host, ALL)
+    return host
+
+
+def refused(host, module, options, words, *, check=False):
+    before = host.tree()
+    answer = host.run(module, check=check, **options)
+    assert answer.result.get("failed") is True, answer.output
+    missing = [word for word in words if word not in answer.result["msg"]]
+    assert not missing, (missing, answer.result["msg"])
+    return before, answer
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["applied", "checked"])
+@pytest.mark.parametrize("case", WRONG)
+def test_it_is_told_with_option_value_rule_and_way_out(filled, case, check):
+    module, options, words = WRONG[case]
+    document = (filled.prefix / "etc/tandem/desired.json").read_bytes()
+    _before, answer = refused(filled, module, options, words, check=check)
+    assert (filled.prefix / "etc/tandem/desired.json").read_bytes() == document
+    assert "tooshort" not in answer.output
+
+
+def test_a_node_that_is_none_of_the_load_balancers_is_told_whose_it_is(filled):
+    stranger = dataclasses.replace(filled, node="lb-c")
+    refused(stranger, "load_balancer", LOAD_BALANCER, ['node is "lb-c"', '"lb-a", "lb-b"', "correct master and backup"])
+
+
+def test_a_protected_load_balancer_is_not_removed(filled):
+    filled.run("load_balancer", name="edge", deletion_protection=True)
+    refused(filled, "load_balancer", {"name": "edge", "state": "absent", "cascade": True}, ["deletion_protection", "not removed", "false in a task"])
+
+
+def test_a_broken_document_is_told_with_its_path(filled):
+    path = filled.prefix / "etc/tandem/desired.json"
+    path.write_text("{")
+    refused(filled, "floating_ip", FLOATING_IP, [str(path), "not JSON", "history"])
+
+
+def test_a_full_disk_changes_nothing(filled):
+    limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))"
+    full = dataclasses.replace(filled, before=limit)
+    document = filled.prefix / "etc/tandem/desired.json"
+    before = document.read_bytes()
+    refused(full, "backend", {**BACKEND, "balance": "first"}, [str(document.parent), "cannot write", "too low", "nothing was changed"])
+    assert document.read_bytes() == before
+    assert [path.name for path in document.parent.rglob(".*")] == []
+
+
+def test_a_second_run_waits_and_then_says_who_holds_the_lock(filled):
+    lock = filled.prefix / "etc/tandem/lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write(str(os.getpid()))
+        held.flush()
+        words = [str(lock), f"process {os.getpid()}", "within 0.2 s", "start this one again"]
+        refused(filled, "backend", {**BACKEND, "balance": "first", "lock_timeout": "200ms"}, words)
+    assert filled.run("backend", **BACKEND, balance="first").result["changed"] is True

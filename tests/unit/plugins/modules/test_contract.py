@@ -1,0 +1,118 @@
+"""The contract of every module that states objects: check, apply, check, apply gives changed, changed, ok, ok; and what goes with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.objects import ALL, BACKEND, FLOATING_IP, FRONTEND, KEY, LOAD_BALANCER, SERVERS
+
+WORKED = {
+    "floating_ip": ({}, FLOATING_IP),
+    "backend": ({kind: ALL[kind] for kind in ("floating_ips", "load_balancers")}, BACKEND),
+    "frontend": ({kind: ALL[kind] for kind in ("floating_ips", "load_balancers", "backends")}, FRONTEND),
+    "load_balancer": ({"floating_ips": [FLOATING_IP]}, LOAD_BALANCER),
+    "config": ({}, ALL),
+    "config replaced": ({}, {**ALL, "state": "replaced"}),
+    "config overridden": ({"floating_ips": [{**FLOATING_IP, "name": "old-ip"}]}, {**ALL, "state": "overridden"}),
+    "config absent": (ALL, {"state": "absent", "frontends": [{"load_balancer": "edge", "name": "web"}]}),
+    "floating_ip absent": ({"floating_ips": [FLOATING_IP]}, {"name": "shop-ip", "state": "absent"}),
+    "load_balancer absent": (ALL, {"name": "edge", "state": "absent", "cascade": True}),
+    "backend absent": (
+        {kind: ALL[kind] for kind in ("floating_ips", "load_balancers", "backends")},
+        {"load_balancer": "edge", "name": "shop", "state": "absent"},
+    ),
+    "frontend absent": (ALL, {"load_balancer": "edge", "name": "web", "state": "absent"}),
+}
+
+
+@pytest.fixture
+def given(host, seed):
+    def prepare(objects):
+        if objects:
+            seed(host, objects)
+        return host
+
+    return prepare
+
+
+@pytest.mark.parametrize("case", WORKED)
+def test_check_apply_check_apply_gives_changed_changed_ok_ok(given, case):
+    before, options = WORKED[case]
+    host, module = given(before), case.split()[0]
+    bare = host.tree()
+    first = host.run(module, check=True, **options)
+    assert host.tree() == bare, "check mode wrote something"
+    applied = host.run(module, **options)
+    after = host.tree()
+    second = host.run(module, check=True, **options)
+    assert host.tree() == after, "check mode wrote something"
+    again = host.run(module, **options)
+    answers = [first, applied, second, again]
+    assert [answer.result.get("changed") for answer in answers] == [True, True, False, False], [a.output for a in answers]
+    for field in ("diff", "digest", "generation", "object", "objects"):
+        assert first.result.get(field) == applied.result.get(field), field
+    assert second.result["diff"] == again.result["diff"] == {"before": {}, "after": {}}
+    assert first.result["diff"]["before"] != first.result["diff"]["after"]
+    assert not any(KEY in answer.output for answer in answers), "a secret was told"
+
+
+def test_the_order_of_lists_without_an_order_is_no_change(given):
+    host = given(ALL)
+    turned = host.run("backend", **{**BACKEND, "servers": SERVERS[::-1]})
+    assert turned.result["changed"] is False, turned.output
+
+
+def test_options_left_out_stay_as_they_are_unless_replaced(given):
+    host = given(ALL)
+    host.run("backend", **BACKEND, balance="leastconn")
+    kept = host.run("backend", load_balancer="edge", name="shop", max_retries=5)
+    assert (kept.result["object"]["balance"], kept.result["object"]["max_retries"]) == ("leastconn", 5)
+    replaced = host.run("config", state="replaced", backends=[BACKEND])
+    shop = replaced.result["objects"]["backends"][0]
+    assert (shop["balance"], shop["max_retries"]) == ("roundrobin", 3)
+
+
+def test_only_the_used_secret_lies_on_the_node_for_its_owner_alone(given):
+    host = given(ALL)
+    folder = host.prefix / "etc/tandem/secrets"
+    first = [path.name for path in folder.iterdir()]
+    assert len(first) == 1
+    assert (folder / first[0]).read_text() == KEY
+    assert (folder / first[0]).stat().st_mode & 0o777 == 0o600
+    changed = host.run("load_balancer", name="edge", heartbeat={"key": "another-key-of-both-nodes"})
+    sides = [changed.result["diff"][side]['load balancer "edge"']["heartbeat"]["key"] for side in ("before", "after")]
+    assert [path.name for path in folder.iterdir()] == sides[1:]
+    assert sides[:1] == first
+    host.run("config", state="overridden", allow_empty=True)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_removed_load_balancer_leaves_its_floating_ips_unless_told_otherwise(given):
+    host = given(ALL)
+    kept = host.run("load_balancer", name="edge", state="absent", cascade=True)
+    assert list(kept.result["diff"]["before"]) == ['load balancer "edge"', 'backend "edge/shop"', 'frontend "edge/web"']
+    host.run("load_balancer", **LOAD_BALANCER)
+    host.run("load_balancer", name="edge", state="absent", keep_ips=False)
+    assert host.run("load_balancer_info").result["floating_ips"] == []
+
+
+def test_in_check_mode_a_play_goes_on_from_what_its_earlier_tasks_would_have_made(host):
+    bare, assumed = host.tree(), {}
+    for module, options in (("floating_ip", FLOATING_IP), ("load_balancer", LOAD_BALANCER), ("backend", BACKEND), ("frontend", FRONTEND)):
+        answer = host.run(module, check=True, tandem_assumed=assumed, **options)
+        assert answer.result.get("changed") is True, answer.output
+        assumed = answer.result["ansible_facts"]["tandem_assumed"]
+    assert host.tree() == bare
+
+
+def test_info_tells_a_bare_host_and_a_filled_one(given, host):
+    bare = host.run("load_balancer_info")
+    assert (bare.result["generation"], bare.result["load_balancers"]) == (0, [])
+    given(ALL)
+    tree = host.tree()
+    told = host.run("load_balancer_info", name="edge")
+    (edge,) = told.result["load_balancers"]
+    assert [node["node"] for node in edge["nodes"]] == ["lb-a", "lb-b"]
+    assert [backend["name"] for backend in edge["backends"]] == ["shop"]
+    assert KEY not in told.output
+    assert host.tree() == tree

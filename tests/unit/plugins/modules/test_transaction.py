@@ -1,0 +1,109 @@
+"""How a module tells the running services: proxy first, and the former document back in force when one refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socketserver
+import threading
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from tests.support.objects import ALL, BACKEND
+
+RUN = "run/tandem"
+
+
+class Service(socketserver.ThreadingUnixStreamServer):
+    """A control socket that takes every generation but those in ``refuses``."""
+
+    daemon_threads = True
+
+    def __init__(self, path, refuses, log):
+        self.refuses, self.log, self.name, self.generation = refuses, log, path.stem, 1
+        super().__init__(str(path), Answers)
+
+
+class Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def address_string(self):
+        return "unix"
+
+    def log_message(self, *_arguments):
+        """Nothing to say."""
+
+    def do_GET(self):
+        self.answer(200, {"generation": self.server.generation})
+
+    def do_POST(self):
+        wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["generation"]
+        self.server.log.append((self.server.name, wanted))
+        if wanted in self.server.refuses:
+            self.answer(409, {"error": {"message": "port 80 is taken", "problems": ["192.0.2.100:80: Address already in use"]}})
+            return
+        self.server.generation = wanted
+        self.answer(200, {"generation": wanted, "digest": ""})
+
+    def answer(self, status, body):
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture
+def services(host, seed):
+    """Starts both services on the filled host; ``start(proxy=..., keepalive=...)`` says which generations each refuses."""
+    seed(host, ALL)
+    (host.prefix / RUN).mkdir(parents=True)
+    log = []
+    with contextlib.ExitStack() as stack:
+
+        def start(proxy=(), keepalive=()):
+            for name, refuses in (("proxy", proxy), ("keepalive", keepalive)):
+                service = stack.enter_context(Service(host.prefix / RUN / f"{name}.sock", refuses, log))
+                threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+                stack.callback(service.shutdown)
+            return log
+
+        yield start
+
+
+def test_a_change_is_loaded_by_the_proxy_first_and_nothing_is_loaded_without_one(host, services):
+    log = services()
+    assert host.run("backend", **BACKEND, max_retries=4).result["changed"] is True
+    assert log == [("proxy", 2), ("keepalive", 2)]
+    assert host.run("backend", **BACKEND, max_retries=4).result["changed"] is False
+    assert len(log) == 2
+
+
+@pytest.mark.parametrize("who", ["proxy", "keepalive"])
+def test_a_refused_document_leaves_the_former_one_in_force_and_tells_the_reason(host, services, who):
+    log = services(**{who: (2,)})
+    desired = host.prefix / "etc/tandem/desired.json"
+    before = desired.read_bytes()
+    secrets = sorted((host.prefix / "etc/tandem/secrets").iterdir())
+    answer = host.run("load_balancer_info")
+    assert answer.result["services"]["proxy"]["running"] is True
+    refused = host.run("backend", **BACKEND, max_retries=4)
+    assert refused.result["failed"] is True
+    assert "port 80 is taken" in refused.result["msg"]
+    assert "former document is in force again" in refused.result["msg"]
+    assert refused.result["problems"] == ["192.0.2.100:80: Address already in use"]
+    assert desired.read_bytes() == before
+    assert sorted((host.prefix / "etc/tandem/secrets").iterdir()) == secrets
+    assert log[-2:] == [("proxy", 1), ("keepalive", 1)]
+
+
+def test_a_service_that_runs_another_generation_is_brought_to_the_one_on_disk(host, services, seed):
+    log = services()
+    host.run("backend", **BACKEND, max_retries=4)
+    seed(host, ALL)
+    assert host.run("backend", check=True, **BACKEND).result["changed"] is True
+    assert len(log) == 2
+    assert host.run("backend", **BACKEND).result["changed"] is True
+    assert log[2:] == [("proxy", 1), ("keepalive", 1)]
+    assert host.run("backend", **BACKEND).result["changed"] is False
