@@ -13,7 +13,7 @@ from ._client import Client
 from ._model import Document, LoadBalancer, ModelError, Problem, known, to_options
 from ._node import NODE_ARGUMENTS
 from ._paths import Paths
-from ._resource import told
+from ._resource import is_listening, told
 from ._store import Store
 
 Status = Mapping[str, Any]
@@ -38,8 +38,8 @@ def run_info() -> None:
 
 
 def _status(socket: Path) -> Optional[Status]:
-    """What a service says, None where it does not run. Raises NotRunning where its socket is there and nobody answers."""
-    return Client(socket, timeout_s=5.0).status() if socket.exists() else None
+    """What a service says, None where it does not run. Raises NotRunning where it hangs."""
+    return Client(socket, timeout_s=5.0).status() if is_listening(socket) else None
 
 
 def _service(status: Optional[Status]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -32,7 +34,7 @@ from ._model import (
     to_stored,
 )
 from ._node import NODE_ARGUMENTS
-from ._paths import Paths
+from ._paths import Paths, socket_address
 from ._plan import Change, diff, plan
 from ._store import Store, StoreError
 
@@ -43,6 +45,7 @@ Shown = Callable[[Document, list[Change]], Mapping[str, Any]]
 
 LOCK_ARGUMENTS: dict[str, Any] = {"lock_timeout": {"type": "str", "default": "30s"}}
 _LOCK_TIMEOUT_MS_MAX = 3_600_000
+_CONNECT_TIMEOUT_S = 5.0
 
 
 @contextlib.contextmanager
@@ -60,6 +63,17 @@ def told(module: AnsibleModule) -> Iterator[None]:
         where = f"{error.filename}: " if error.filename else ""
         reason = os.strerror(error.errno) if error.errno else str(error)
         module.fail_json(msg=f"{where}{reason}. Mend that on the node (space, permissions, become), then run again.")
+
+
+def is_listening(path: Path) -> bool:
+    """Whether a service listens on a unix socket. A killed service leaves its socket's file behind, so that says nothing."""
+    try:
+        with socket.socket(socket.AF_UNIX) as probe, socket_address(path) as address:
+            probe.settimeout(_CONNECT_TIMEOUT_S)
+            probe.connect(address)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    return True
 
 
 class Transaction:
@@ -173,9 +187,9 @@ class Transaction:
         self.module.fail_json(msg=f"{told_by}: {error}. {after}".replace("..", "."), problems=listed)
 
     def _services(self) -> list[Client]:
-        """The services that answer. One whose socket is missing does not run, and reads the document when it starts."""
+        """The services that listen. One that does not is not running, and takes the document when it is started."""
         sockets = (self.paths.proxy_socket, self.paths.keepalive_socket)
-        found = [Client(path) for path in sockets if path.exists()]
+        found = [Client(path) for path in sockets if is_listening(path)]
         if len(found) < len(sockets) and self.paths.current.exists():
             self.module.warn("The runtime is deployed but not running on this node; the document takes effect when it is started.")
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler
@@ -107,3 +108,13 @@ def test_a_service_that_runs_another_generation_is_brought_to_the_one_on_disk(ho
     assert host.run("backend", **BACKEND).result["changed"] is True
     assert log[2:] == [("proxy", 1), ("keepalive", 1)]
     assert host.run("backend", **BACKEND).result["changed"] is False
+
+
+def test_the_socket_that_a_killed_service_left_behind_is_no_running_service(host, seed):
+    seed(host, ALL)
+    (host.prefix / RUN).mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(host.prefix / RUN / "proxy.sock"))
+    answer = host.run("backend", **BACKEND, max_retries=4)
+    assert (answer.result.get("changed"), answer.result.get("generation")) == (True, 2), answer.output
+    assert host.run("load_balancer_info").result["services"]["proxy"] == {"running": False}
