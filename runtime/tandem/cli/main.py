@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     worker.set_defaults(run=_worker)
     commands.add_parser("keepalive", help="run the keepalive service").set_defaults(run=_keepalive)
     manager = commands.add_parser("manager", help="run the services where there is no systemd")
-    manager.add_argument("action", choices=("run", "start", "stop", "status"))
+    manager.add_argument("action", choices=("run", "start", "stop", "status", "wait"))
     manager.set_defaults(run=_manager)
     return parser
 

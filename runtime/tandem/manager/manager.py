@@ -29,7 +29,7 @@ _POLL_S = 0.02
 
 
 def main(paths: Paths, action: str) -> int:
-    return {"run": run, "start": start, "stop": stop, "status": status}[action](paths)
+    return {"run": run, "start": start, "stop": stop, "status": status, "wait": wait}[action](paths)
 
 
 def start(paths: Paths) -> int:
@@ -41,6 +41,11 @@ def start(paths: Paths) -> int:
         command = [*program_command(), "--prefix", paths.prefix, "manager", "run"]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
     return _wait_until_answering(paths, process)
+
+
+def wait(paths: Paths) -> int:
+    """Returns when both services answer, whoever started them."""
+    return _wait_until_answering(paths, None)
 
 
 def stop(paths: Paths) -> int:

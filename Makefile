@@ -1,0 +1,33 @@
+# What a newcomer runs. Everything is set up inside the checkout, in .venv, by the first of these; nothing needs root.
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-stop test bench lint setup clean
+
+help:
+	@echo "make demo        the main job on this machine: two nodes, a floating IP, three servers, and what happens when they die"
+	@echo "make demo-stop   stop what the demo left running"
+	@echo "make test        the tests (those that need root say so when it is missing)"
+	@echo "make bench       requests per second beside HAProxy and nginx"
+	@echo "make lint        the linters and type checks"
+
+setup: .venv/ready
+
+.venv/ready: requirements/run.txt requirements/test.txt tools/setup
+	@tools/setup
+
+demo: setup
+	@.venv/bin/python demo/story.py
+
+demo-stop: setup
+	@.venv/bin/python demo/story.py stop
+
+test: setup
+	@.venv/bin/python -m pytest
+
+bench: setup
+	@.venv/bin/python -m tests.bench
+
+lint: setup
+	@tools/lint
+
+clean: demo-stop
+	rm -rf .venv .demo .build

@@ -1,0 +1,49 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What only the controller can do for every module of the collection: name the node, hand over the bundle, carry assumptions in check mode."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any, Optional
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.tandem.lb.plugins.plugin_utils._bundle import digest, pack
+
+
+class ActionModule(ActionBase):
+    """Runs the task's own module; once more with the bundle at hand if the node says that it lacks it."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        arguments = dict(self._task.args)
+        arguments.setdefault("node", variables["inventory_hostname"])
+        if "prefix" not in arguments and "tandem_prefix" in variables:
+            arguments["prefix"] = self._templar.template(variables["tandem_prefix"])
+        if self._task.check_mode:
+            arguments["tandem_assumed"] = variables.get("ansible_facts", {}).get("tandem_assumed")
+        arguments["bundle"] = {"digest": digest()}
+        result = self._run_module(arguments, variables)
+        if result.pop("needs_bundle", False):
+            result = self._run_with_bundle(arguments, variables)
+        return result
+
+    def _run_module(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=variables)
+        return answer
+
+    def _run_with_bundle(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        folder = self._make_tmp_path()
+        try:
+            remote = self._connection._shell.join_path(folder, "tandem-bundle.tar.gz")
+            with tempfile.NamedTemporaryFile(prefix="tandem-", suffix=".tar.gz") as local:
+                local.write(pack())
+                local.flush()
+                self._transfer_file(local.name, remote)
+            self._fixup_perms2((folder, remote))
+            arguments["bundle"] = {**arguments["bundle"], "path": remote}
+            return self._run_module(arguments, variables)
+        finally:
+            self._remove_tmp_path(folder)

@@ -1,0 +1,37 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The options every module has: which node it runs on, and where that node's files lie."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  node:
+    description:
+      - This node's name, as O(tandem.lb.load_balancer#module:master.node) and O(tandem.lb.load_balancer#module:backup.node) give it.
+      - Filled in with the inventory's name of the host when left out.
+    type: str
+  prefix:
+    description:
+      - The folder below which all files of the node lie, so that several nodes can live on one machine.
+      - Filled in with the variable C(tandem_prefix) when left out, and with V(/) where that is not set.
+    type: path
+    default: /
+  bundle:
+    description:
+      - The runtime that the controller carries. Filled in by the action plugin; leave it out.
+    type: dict
+    suboptions:
+      digest:
+        description: The digest under which the runtime is unpacked on the node.
+        type: str
+        required: true
+      path:
+        description: Where the packed runtime lies on the node, once it has been asked for.
+        type: path
+  tandem_assumed:
+    description:
+      - In check mode, what earlier tasks of the play would have stated. Filled in by the action plugin; leave it out.
+    type: dict
+"""

@@ -1,0 +1,141 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The runtime of one node: deployed, or removed. The work is in module_utils._release."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: runtime
+short_description: Deploy the runtime on a node
+version_added: 0.1.0
+author:
+  - The Tandem authors (@tandem-lb)
+description:
+  - Packs the program that the collection carries, sends it where it is missing, unpacks it under its digest, checks it with the node's Python, and
+    switches to it by one rename. The former release is kept for going back.
+  - Services that do not run are started. Services that run are not restarted unless asked for, so a new release comes into use when you decide.
+  - M(tandem.lb.load_balancer) and M(tandem.lb.config) do the same by themselves; this module is for doing it at another time, or with other options.
+options:
+  state:
+    description:
+      - V(present) makes the controller's release the one in use. V(absent) stops the services and removes the program, its logs and units; it is refused
+        while load balancers are stated. The document of the node is kept.
+    type: str
+    choices: [present, absent]
+    default: present
+  service_manager:
+    description:
+      - What keeps the services running. V(systemd) writes and enables units. V(process) is a small manager of its own, for containers and for users
+        without root.
+      - V(auto) keeps what the node has; on a new node it is V(systemd) where that booted the host and O(prefix) is V(/), and else V(process).
+    type: str
+    choices: [auto, systemd, process]
+    default: auto
+  restart:
+    description:
+      - Restart services that run another release than the deployed one. The node gives up its floating IPs first; do it on the standby node first.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Writes nothing and sends nothing, and says what would be done.
+  diff_mode:
+    support: full
+    description: Shows the release and what would be done.
+extends_documentation_fragment:
+  - tandem.lb.node
+seealso:
+  - module: tandem.lb.load_balancer
+"""
+
+EXAMPLES = r"""
+- name: Deploy the new release; what runs goes on with the former one
+  tandem.lb.runtime:
+
+- name: Use it now
+  tandem.lb.runtime:
+    restart: true
+
+- name: Take the program off the node
+  tandem.lb.runtime:
+    state: absent
+"""
+
+RETURN = r"""
+release:
+  description: The digest of the release in use for what is started from now on; empty when the runtime is absent.
+  returned: success
+  type: str
+previous:
+  description: The digest of the release before, kept for going back; empty without one.
+  returned: success
+  type: str
+running_release:
+  description: The digest of the release that each running service was started from.
+  returned: success
+  type: dict
+restart_needed:
+  description: Whether a running service still uses another release.
+  returned: success
+  type: bool
+done:
+  description: What was done, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [release installed, release switched, services started]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tandem.lb.plugins.module_utils import _floor  # noqa: F401  pylint: disable=unused-import
+from ansible_collections.tandem.lb.plugins.module_utils._model import ModelError, Problem
+from ansible_collections.tandem.lb.plugins.module_utils._node import NODE_ARGUMENTS
+from ansible_collections.tandem.lb.plugins.module_utils._paths import Paths
+from ansible_collections.tandem.lb.plugins.module_utils._release import Deployment
+from ansible_collections.tandem.lb.plugins.module_utils._resource import told
+from ansible_collections.tandem.lb.plugins.module_utils._store import Store
+
+
+def main() -> None:
+    arguments = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "service_manager": {"type": "str", "choices": ["auto", "systemd", "process"], "default": "auto"},
+        "restart": {"type": "bool", "default": False},
+    }
+    module = AnsibleModule({**arguments, **NODE_ARGUMENTS}, supports_check_mode=True)
+    if module.params["service_manager"] == "auto":
+        module.params["service_manager"] = None
+    paths = Paths(module.params["prefix"])
+    with told(module):
+        deployment = Deployment(module, paths)
+        before = {"release": deployment.release}
+        if module.params["state"] == "present":
+            done = deployment.ensure(module.params["restart"])
+            release = deployment.digest
+        else:
+            _refuse_while_stated(paths)
+            done = deployment.remove()
+            release = ""
+        after = {"release": release, **({"done": done} if done else {})}
+        module.exit_json(
+            changed=bool(done),
+            done=done,
+            release=release,
+            previous=deployment.previous,
+            running_release=deployment.running_releases,
+            restart_needed=bool(release) and deployment.restart_needed,
+            diff={"before": before if done else {}, "after": after if done else {}},
+        )
+
+
+def _refuse_while_stated(paths: Paths) -> None:
+    stated = sorted(Store(paths).read().load_balancers)
+    if stated:
+        named = ", ".join(f'"{name}"' for name in stated)
+        rule = f"but this node still belongs to load balancer {named}"
+        raise ModelError(Problem("", "state", "absent", rule, "Remove it first: tandem.lb.load_balancer with state: absent and cascade: true."))
+
+
+if __name__ == "__main__":
+    main()
