@@ -18,8 +18,8 @@ description:
 options:
   state:
     description:
-      - V(present) makes the controller's release the one in use. V(absent) stops the services and removes the program, its logs and units; it is refused
-        while load balancers are stated. The document of the node is kept.
+      - V(present) makes the controller's release the one in use. V(absent) stops the services and removes the program, its logs and units; it is
+        refused while load balancers are stated. The document of the node is kept.
     type: str
     choices: [present, absent]
     default: present
