@@ -77,7 +77,7 @@ def _bring_up(site: Site) -> None:
 
 def _balance(site: Site) -> None:
     _title("Requests are spread over the servers")
-    outcomes = [ask(ADDRESS, site.port) for _ in range(30)]
+    outcomes = [ask(ADDRESS, site.port) for _request in range(30)]
     _require_all_answered(outcomes)
     _say(f"30 requests to http://{ADDRESS}:{site.port}/ were answered by {_shares(outcomes)}.")
     if len(answered_by(outcomes)) != len(SERVERS):

@@ -9,7 +9,8 @@ import sys
 OLDEST_PYTHON = (3, 9)
 
 if sys.version_info < OLDEST_PYTHON:
-    print(
+    # There is no AnsibleModule to fail with: importing it may be what this Python cannot do.
+    print(  # pylint: disable=ansible-bad-function
         json.dumps(
             {
                 "failed": True,
@@ -20,4 +21,4 @@ if sys.version_info < OLDEST_PYTHON:
             }
         )
     )
-    sys.exit(1)
+    sys.exit(1)  # pylint: disable=ansible-bad-function

@@ -40,6 +40,7 @@ class Option:
 
 def option(kind: str, default: Any = dataclasses.MISSING, **declaration: Any) -> Any:
     """A dataclass field that is an option; without a default it must be given when the object is created."""
+    # pylint: disable=invalid-field-call
     metadata = {"option": Option(kind, **declaration)}
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=metadata)

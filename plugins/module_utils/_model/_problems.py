@@ -44,4 +44,6 @@ def known(names: Iterable[str], wanted: str) -> str:
 def _shown(value: object) -> str:
     if value is None:
         return "not given"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return f'"{value}"' if isinstance(value, str) else str(value)

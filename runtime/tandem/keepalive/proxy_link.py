@@ -53,10 +53,10 @@ class ProxyLink:
                     reason = await self._follow(reader)
                 finally:
                     writer.close()
+            except asyncio.TimeoutError:  # before OSError, of which it is a kind since Python 3.11
+                reason = "the proxy has stopped answering"
             except (OSError, asyncio.IncompleteReadError, ValueError):
                 pass  # not running: said below
-            except asyncio.TimeoutError:
-                reason = "the proxy has stopped answering"
             self._change(False, reason)
             reason = "the proxy is not running"
             await asyncio.sleep(_RETRY_S)

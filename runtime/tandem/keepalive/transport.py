@@ -134,7 +134,7 @@ class VrrpTransport:
             sock.bind((self._me.address, 0))
 
     def _readable(self) -> None:
-        for _ in range(100):
+        for _packet in range(100):
             try:
                 packet, ancillary, _flags, sender = self._sock.recvmsg(_PACKET_BYTES_MAX, socket.CMSG_SPACE(4))
             except (BlockingIOError, InterruptedError):
@@ -219,7 +219,7 @@ class UdpTransport(asyncio.DatagramProtocol):
         self._sock.close()
 
     def _readable(self) -> None:
-        for _ in range(100):
+        for _packet in range(100):
             try:
                 packet, sender = self._sock.recvfrom(_PACKET_BYTES_MAX)
             except (BlockingIOError, InterruptedError):

@@ -40,7 +40,7 @@ def smooth_ring(weights: Sequence[int]) -> list[int]:
         total = sum(shares)
     current = [0] * len(shares)
     ring = []
-    for _ in range(total):
+    for _turn in range(total):
         current = [have + share for have, share in zip(current, shares)]
         best = max(range(len(shares)), key=lambda index: (current[index], -index))
         current[best] -= total
@@ -109,7 +109,7 @@ class Balancer:
 
     def _next_in_turn(self, tried: Collection[Candidate]) -> Optional[Candidate]:
         ring = self._ring
-        for _ in range(len(ring)):
+        for _attempt in range(len(ring)):
             self._turn += 1
             if self._turn >= len(ring):
                 self._turn = 0

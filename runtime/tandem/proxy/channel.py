@@ -77,7 +77,7 @@ class Channel:
             self._loop.remove_writer(self._sock.fileno())
 
     def _readable(self) -> None:
-        for _ in range(100):
+        for _packet in range(100):
             if self._sock.fileno() < 0:
                 return
             try:

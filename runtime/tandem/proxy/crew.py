@@ -54,7 +54,7 @@ class Crew:
         return [worker.process.pid for worker in self._workers]
 
     async def start(self) -> None:
-        for _ in range(self._size):
+        for _worker in range(self._size):
             await self._spawn()
 
     async def stop(self, drain_s: float) -> None:

@@ -165,7 +165,7 @@ class Engine:
 
     def _accept(self, frontend: FrontendState, listener: socket.socket) -> None:
         factory = HttpSession if frontend.config.protocol == "http" else TcpSession
-        for _ in range(_ACCEPTS_AT_ONCE):
+        for _client in range(_ACCEPTS_AT_ONCE):
             if self._pause_or_resume(frontend):
                 return
             try:

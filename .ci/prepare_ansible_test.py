@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Lets `ansible-test sanity --local` bootstrap pip where only a package index can be reached.
 
 For every virtual environment ansible-test fetches a bootstrap script from a server of its own, unless its cache has one. This puts one there that
