@@ -16,6 +16,7 @@ class Shop(BaseHTTPRequestHandler):
     """Answers every GET with a page that names the server."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes; the second must not wait for a delayed ACK
     name = "shop"
 
     def do_GET(self) -> None:
