@@ -38,12 +38,13 @@ class _Worker:
 
 
 class Crew:
-    """``size`` equal workers. ``on_joined`` is awaited after a dead one has been replaced."""
+    """``size`` equal workers. ``on_joined`` is awaited after a dead one has been replaced; ``on_lost`` is called when one dies."""
 
-    def __init__(self, paths: Paths, size: int, on_joined: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, paths: Paths, size: int, on_joined: Callable[[], Awaitable[None]], on_lost: Callable[[], None]) -> None:
         self._paths = paths
         self._size = size
         self._on_joined = on_joined
+        self._on_lost = on_lost
         self._workers: list[_Worker] = []
         self._sequence = 0
         self._stopping = False
@@ -154,6 +155,7 @@ class Crew:
                 future.set_exception(ConnectionError(f"worker {worker.process.pid} has ended"))
         if worker in self._workers and not self._stopping:
             self._workers.remove(worker)
+            self._on_lost()
             task = asyncio.get_running_loop().create_task(self._replace(worker))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -61,6 +61,7 @@ class Supervisor:
         self.problems: dict[str, str] = {}  # by endpoint: why a listener is missing
         self.failure = ""  # why the document on disk is not in use
         self._listening = Listening()
+        self._started = False
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -68,7 +69,7 @@ class Supervisor:
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()  # one change at a time
         self._checker = Checker(self._health_changed)
-        self._crew = Crew(self.paths, worker_count(), self._worker_joined)
+        self._crew = Crew(self.paths, worker_count(), self._worker_joined, self._notify)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         control = ControlServer(
@@ -82,6 +83,8 @@ class Supervisor:
             return 1
         await self._crew.start()
         await self._load_at_start()
+        self._started = True
+        self._notify()
         rebinding = loop.create_task(self._rebind())
         say("info", f"tandem-proxy {__version__} is ready, generation {self.document.generation}, {len(self._crew.pids)} workers")
         await self._stopping.wait()
@@ -224,12 +227,14 @@ class Supervisor:
         async with self._turn:
             wanted = wanted_listeners(self.document, self.active)
             await self._crew.load(self.document, self._held(wanted), self._checker.up(self.document))
+        self._notify()
 
     # What others ask
 
     @property
     def ready(self) -> bool:
-        return not self.failure and not self._stopping.is_set()
+        """Whether clients would be served here: keepalive holds floating IPs only while this is so."""
+        return self._started and bool(self._crew.pids) and not self.failure and not self._stopping.is_set()
 
     def _notify(self) -> None:
         self._changed.set()
