@@ -1,0 +1,78 @@
+"""The demo is the main job end to end, so it is a test as well: the playbook, traffic, a dead server, a dead node, idempotence, a diff."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+STORY = TOP / "demo" / "story.py"
+_STORY_S_MAX = 120
+
+
+def three_free_ports():
+    """The first of three ports that are free in a row on all the demo's addresses, away from those a running demo uses."""
+    for port in range(18100, 18400, 3):
+        try:
+            for offset in range(3):
+                for address in ("127.0.0.11", "127.0.0.12", "127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.100"):
+                    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                        with socket.socket(socket.AF_INET, kind) as probe:
+                            probe.bind((address, port + offset))
+        except OSError:
+            continue
+        return port
+    raise AssertionError("no three free ports in a row")
+
+
+@pytest.fixture
+def story(tmp_path):
+    state, port = tmp_path / "demo", three_free_ports()
+
+    def tell(*what):
+        command = [sys.executable, str(STORY), *what, "--state", str(state), "--port", str(port)]
+        environment = {**os.environ, "HOME": str(tmp_path / "home")}
+        return subprocess.run(
+            command, cwd=TOP, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_STORY_S_MAX, check=False
+        )
+
+    yield tell, port
+    tell("stop")
+
+
+def test_the_story_happens_as_told_twice_and_can_be_stopped(story):
+    tell, port = story
+    for _time in range(2):
+        began = time.monotonic()
+        told = tell()
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert time.monotonic() - began < 60
+    outage = re.search(r"After (\d+) ms the floating IP answered again", told.stdout)
+    assert outage is not None
+    assert int(outage[1]) < 5000
+    assert "A former demo was still running and has been stopped." in told.stdout
+    assert re.search(r"lb-b : ok=4 +changed=0", told.stdout)
+    assert re.search(r"^ *\+.*weight.*5", told.stdout, re.MULTILINE)
+    with socket.create_connection(("127.0.0.100", port), timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 200"
+    stopped = tell("stop")
+    assert stopped.returncode == 0
+    assert "lb-a, lb-b, shop-1, shop-2, shop-3" in stopped.stdout
+    assert tell("stop").stdout.strip() == "Nothing of the demo runs."
+
+
+def test_a_story_that_cannot_be_told_says_why_and_leaves_nothing_running(story):
+    tell, port = story
+    with socket.create_server(("127.0.0.100", port)):
+        told = tell()
+    assert told.returncode == 1
+    assert "did not happen as told" in told.stderr
+    assert tell("stop").stdout.strip() == "Nothing of the demo runs."
