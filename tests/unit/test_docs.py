@@ -1,0 +1,185 @@
+"""Holds the documentation to what exists: the modules' page is current, links resolve, playbooks use options that there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_SPAN = re.compile(r"`([^`\n]+)`")
+# Words of playbooks and inventories that are no options of ours, where a span reads "word: value".
+_FOREIGN = {"become", "hosts", "serial", "forks", "gather_facts", "ansible_connection", "tandem_prefix", "ansible_python_interpreter", "ready"}
+
+Options = Mapping[str, Any]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as playbooks hold it: a vault's text is some text."""
+
+
+_Loader.add_constructor("!vault", lambda loader, node: loader.construct_scalar(node))
+
+
+def _renderer() -> ModuleType:
+    loader = SourceFileLoader("render_module_docs", str(ROOT / "tools/render-module-docs"))
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+RENDERER = _renderer()
+SHARED: Options = RENDERER.fragment(ROOT)["options"]
+MODULES: dict[str, Options] = {name: {**RENDERER.documentation(ROOT, name)["options"], **SHARED} for name in RENDERER.MODULES}
+
+
+def _paths(options: Options, prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, option in options.items():
+        yield f"{prefix}{name}", option
+        yield from _paths(option.get("suboptions") or {}, f"{prefix}{name}.")
+
+
+def _by_path() -> dict[str, list[Mapping[str, Any]]]:
+    known: dict[str, list[Mapping[str, Any]]] = {}
+    for options in MODULES.values():
+        for path, option in _paths(options):
+            parts = path.split(".")
+            for start in range(len(parts)):  # `frontends.timeouts.client` of config is met as `timeouts.client` and `client` too
+                known.setdefault(".".join(parts[start:]), []).append(option)
+    return known
+
+
+KNOWN = _by_path()
+
+
+def _prose(page: Path) -> str:
+    return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ +(.+)$", _prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).replace(" ", "-") for heading in headings}
+
+
+def _broken_links(page: Path) -> list[str]:
+    broken = []
+    for link in _LINK.findall(_prose(page)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _mark, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            broken.append(link)
+    return broken
+
+
+def _tasks(node: Any) -> Iterator[tuple[str, Any]]:
+    """(module, arguments) of every task of ours anywhere in a parsed block."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _tasks(item)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if str(key).startswith("tandem.lb."):
+                yield str(key)[len("tandem.lb.") :], value
+            else:
+                yield from _tasks(value)
+
+
+def _misused(arguments: Any, options: Options, where: str) -> list[str]:
+    if arguments is None or isinstance(arguments, str):
+        return []  # without arguments, or a template of them
+    problems = []
+    for name, value in arguments.items():
+        place = f"{where}.{name}"
+        if name not in options:
+            problems.append(f"{place}: there is no such option")
+            continue
+        option = options[name]
+        choices = option.get("choices")
+        if choices and not str(value).startswith("{{") and value not in choices:
+            problems.append(f"{place}: {value!r} is none of {choices}")
+        below = option.get("suboptions")
+        if below:
+            members = value if isinstance(value, list) else [value]
+            for member in members:
+                problems += _misused(member, below, place)
+    return problems
+
+
+def _misused_in(page: Path) -> list[str]:
+    problems = []
+    for _indent, language, content in _FENCE.findall(page.read_text(encoding="utf-8")):
+        if language != "yaml" or "tandem.lb." not in content:
+            continue
+        found = list(_tasks(yaml.load(content, Loader=_Loader)))  # a loader of its own, derived from the safe one
+        if not found:
+            problems.append(f"a block names tandem.lb but holds no task of it: {content[:60]!r}")
+        for module, arguments in found:
+            problems += _misused(arguments, MODULES[module], module) if module in MODULES else [f"there is no module {module}"]
+    return problems
+
+
+def _unknown_spans(page: Path) -> list[str]:
+    """Code spans that read as an option, or an option with a value, that does not exist."""
+    unknown = []
+    for span in _SPAN.findall(_prose(page)):
+        module = re.fullmatch(r"tandem\.lb\.([a-z_]+)", span)
+        if module and module[1] not in MODULES:
+            unknown.append(span)
+        dotted = re.fullmatch(r"[a-z_]+(?:\.[a-z_]+)+", span)
+        if dotted and any(option.get("suboptions") for option in KNOWN.get(span.split(".")[0], [])) and span not in KNOWN:
+            unknown.append(span)
+        given = re.fullmatch(r"([a-z_.]+): ([\w./{}\"\[\]-]+)", span)
+        if given and given[1] not in _FOREIGN and not _is_valid(given[1], given[2]):
+            unknown.append(span)
+    return unknown
+
+
+def _is_valid(path: str, text: str) -> bool:
+    options = KNOWN.get(path, [])
+    value = yaml.safe_load(text)
+    return any(not option.get("choices") or value in option["choices"] for option in options)
+
+
+def test_the_page_of_the_modules_is_what_the_script_renders_now() -> None:
+    committed = (ROOT / "docs/reference/modules.md").read_text(encoding="utf-8")
+    assert committed == RENDERER.render(ROOT), "run tools/render-module-docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_of_a_page_leads_somewhere(page: Path) -> None:
+    assert _broken_links(page) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_playbook_of_a_page_uses_options_that_exist(page: Path) -> None:
+    assert _misused_in(page) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_option_named_by_a_page_exists(page: Path) -> None:
+    assert _unknown_spans(page) == []
+
+
+def test_these_checks_see_what_is_wrong(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A page\n[gone](nowhere.md) [here](#a-page) [not here](#b-page) `health_check.intervall` `failback: sometimes` `tandem.lb.nothing`\n"
+        "```yaml\n- tandem.lb.backend: {name: shop, ballance: first}\n- tandem.lb.frontend: {routes: [{hosts: a}], protocol: udp}\n```\n"
+    )
+    assert _broken_links(page) == ["nowhere.md", "#b-page"]
+    assert _unknown_spans(page) == ["health_check.intervall", "failback: sometimes", "tandem.lb.nothing"]
+    assert [line.partition(":")[0] for line in _misused_in(page)] == ["backend.ballance", "frontend.routes.hosts", "frontend.protocol"]
