@@ -13,6 +13,7 @@ from typing import Optional
 
 from .._model import Backend, Document, HealthCheck, Server, status_ranges
 from . import http1
+from .chunked import ChunkedBody
 from .health import Health, after_check, next_check_ms
 
 _PROBES_AT_ONCE = 256
@@ -77,7 +78,7 @@ async def _probe_http(target: Target, reader: asyncio.StreamReader, writer: asyn
 
 
 async def _body(reader: asyncio.StreamReader, response: http1.Head) -> bytes:
-    chunks = http1.ChunkedBody(framed=False) if response.chunked else None
+    chunks = ChunkedBody(framed=False) if response.chunked else None
     wanted = _BODY_BYTES_MAX if response.length is None else min(response.length, _BODY_BYTES_MAX)
     body = b""
     while len(body) < wanted:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import sys
 import time
@@ -138,6 +139,7 @@ class Engine:
         for frontend in self._frontends.values():
             for sock in frontend.listeners.values():
                 self._close_listener(sock)
+            frontend.listeners.clear()
         for session in self._sessions():
             session.abort("the worker ends")
         for backend in self._backends.values():
@@ -148,8 +150,8 @@ class Engine:
 
         What a transport cannot send it keeps: asyncio up to Python 3.11 copies it, later ones keep the view, and other loops may keep it always.
         """
-        if not self._writes_at_once:
-            transport.write(bytes(data))
+        if not self._writes_at_once or transport.get_write_buffer_size():
+            transport.write(bytes(data))  # it would be kept, and with a few bytes of it the whole buffer
             return
         transport.write(data)
         if _KEEPS_VIEWS and transport.get_write_buffer_size():
@@ -181,12 +183,18 @@ class Engine:
             # asyncio does this for sockets that it made itself; without it the last small piece of an answer waits for a delayed ACK.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self.loop.create_task(self._adopt(sock, factory, frontend))
+            frontend.arriving += 1
             self._accepting.add(task)
-            task.add_done_callback(self._accepting.discard)
+            task.add_done_callback(functools.partial(self._arrived, frontend))
 
     async def _adopt(self, sock: socket.socket, factory: type[Session], frontend: FrontendState) -> None:
         with contextlib.suppress(OSError):  # the client has left already
             await self.loop.connect_accepted_socket(lambda: factory(self, frontend), sock)
+
+    def _arrived(self, frontend: FrontendState, task: asyncio.Task[None]) -> None:
+        self._accepting.discard(task)
+        frontend.arriving -= 1
+        self.session_ended(frontend)
 
     def _rest(self, frontend: FrontendState) -> None:
         frontend.paused = True
@@ -196,7 +204,7 @@ class Engine:
 
     def _pause_or_resume(self, frontend: FrontendState) -> bool:
         """Leaves new clients in the kernel's queue while max_connections are here; returns whether it does."""
-        full = len(frontend.sessions) + len(self._accepting) >= frontend.limit
+        full = len(frontend.sessions) + frontend.arriving >= frontend.limit
         if full and not frontend.paused:
             frontend.paused = True
             for sock in frontend.listeners.values():
@@ -212,7 +220,7 @@ class Engine:
             self._pause_or_resume(frontend)
         if frontend.gone and not frontend.sessions:
             self._leaving.discard(frontend)
-        if self._drained is not None and not self._drained.done() and not self._sessions():
+        if self._drained is not None and not self._drained.done() and not self._sessions() and not self._accepting:
             self._drained.set_result(None)
 
     def _retire_frontend(self, frontend: FrontendState, kept: Collection[socket.socket]) -> None:

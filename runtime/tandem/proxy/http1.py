@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages as bytes: reads heads and body framing, strictly, and writes heads for the other side. No sockets, no clock.
+"""HTTP/1.1 messages as bytes: reads heads, strictly, and settles how bodies are framed. No sockets, no clock.
 
 One compiled expression validates and splits a whole head, a second finds the few fields that concern a proxy; everything else passes as it
 came. What could be understood in two ways is refused, never repaired: that is how requests are smuggled (RFC 9112 11.2).
@@ -7,17 +7,16 @@ came. What could be understood in two ways is refused, never repaired: that is h
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Optional
 
 HEAD_BYTES_MAX = 65536
 LINE_BYTES_MAX = 8192  # RFC 9112 3 asks for 8000 at least
 FIELDS_MAX = 100
-_CHUNK_LINE_BYTES_MAX = 1024
-_TRAILER_BYTES_MAX = 8192
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_FIELDS = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
-_REQUEST = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/1\.([01])\r\n" + _FIELDS)
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_FIELDS = rb"((?:" + TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
+_REQUEST = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/1\.([01])\r\n" + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n" + _FIELDS)
 # Searched in the head in lower case; the offsets hold for the head as it came.
 _REQUEST_CONCERNS = re.compile(
@@ -25,28 +24,17 @@ _REQUEST_CONCERNS = re.compile(
     rb"|keep-alive|te|trailer|proxy-connection):[ \t]*([^\r]*)"
 )
 _RESPONSE_CONCERNS = re.compile(rb"\n(connection|content-length|transfer-encoding|keep-alive|upgrade|trailer|proxy-connection):[ \t]*([^\r]*)")
-_REQUEST_START = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
-_CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
+_REQUEST_START = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
+_CONTENT_LENGTH = re.compile(rb"[0-9]+")
+_LENGTH_DIGITS_MAX = 18
 _HOST = re.compile(rb"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(?::[0-9]{0,5})?")
-_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(.*)", re.IGNORECASE)
-_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})([ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
-_TRAILERS = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
+_FIELD_LINE = re.compile(rb"([^:\r\n]+):[^\r\n]*\r\n")
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)([/?].*)?", re.IGNORECASE)
 
+# Connection's own words; and fields for framing and routing, which are never hop-by-hop, whatever Connection says. Others that this module
+# looks at (in ``seen``) are settled already.
+_NEVER_NOMINATED = frozenset((b"", b"close", b"keep-alive", b"upgrade", b"host", b"content-length", b"transfer-encoding", b"expect"))
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))  # RFC 9110 9.2.2
-
-REASONS = {
-    400: b"Bad Request",
-    408: b"Request Timeout",
-    413: b"Content Too Large",
-    414: b"URI Too Long",
-    417: b"Expectation Failed",
-    431: b"Request Header Fields Too Large",
-    501: b"Not Implemented",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-    504: b"Gateway Timeout",
-    505: b"HTTP Version Not Supported",
-}
 
 
 class BadMessage(Exception):
@@ -64,11 +52,12 @@ class Head:
         "chunked",
         "cookie",
         "cuts",
-        "expects_continue",
         "fields_start",
         "forwarded_for",
+        "forwarded_proto",
         "host",
         "keep_alive",
+        "lacks_host",
         "length",
         "method",
         "minor",
@@ -87,14 +76,15 @@ class Head:
         self.target = b""
         self.status = 0
         self.host = b""
+        self.lacks_host = False  # no Host field that could be sent on
         self.length: Optional[int] = 0
         self.chunked = False
         self.until_close = False
         self.keep_alive = minor == 1
         self.upgrade = b""
-        self.expects_continue = False
         self.cookie = b""
         self.forwarded_for = b""
+        self.forwarded_proto = b""
         self.cuts: list[tuple[int, int]] = []
 
     @property
@@ -119,19 +109,24 @@ class Head:
         match = re.search(rb"\n" + re.escape(name) + rb":[ \t]*([^\r]*)", self.raw, re.IGNORECASE)
         return match[1].rstrip(b" \t") if match else b""
 
-    def cut_field(self, name: bytes) -> None:
-        """Leaves out every field of that name when the head is written."""
-        for match in re.finditer(rb"\n(" + re.escape(name) + rb":[^\r]*\r\n)", self.raw, re.IGNORECASE):
-            self.cuts.append((match.start(1), match.end(1)))
+    def cut_fields(self, names: Collection[bytes]) -> None:
+        """Leaves out every field of these names (in lower case) when the head is written."""
+        for match in _FIELD_LINE.finditer(self.raw, self.fields_start):
+            if match[1].lower() in names:
+                self.cuts.append(match.span())
 
 
 def head_end(buffer: bytes) -> int:
-    """Where the head in ``buffer`` ends, or 0 while it is incomplete. Raises BadMessage (431, 414) past the limits."""
+    """Where the head in ``buffer`` ends, or 0 while it is incomplete. Raises BadMessage (400, 414, 431) as soon as it cannot become one."""
     end = buffer.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX) + 4
     if end > 3:
         if end > LINE_BYTES_MAX:
             _require_short_lines(buffer[:end])
         return end
+    if buffer.count(b"\n") != buffer.count(b"\r\n"):
+        raise BadMessage(400, "a line that ends with a bare LF (RFC 9112 2.2)")
+    if not b"!" <= buffer[:1] <= b"~" and buffer not in (b"", b"\r"):
+        raise BadMessage(400, "something that is not HTTP")  # TLS on a plain port, most often
     if len(buffer) > LINE_BYTES_MAX:
         _require_short_lines(buffer)
         if len(buffer) >= HEAD_BYTES_MAX:
@@ -176,151 +171,6 @@ def read_response(raw: bytes, request_method: bytes) -> Head:
     return head
 
 
-def request_head(head: Head, client: bytes, forwarded_for: str, drop_cookie: bytes = b"") -> bytes:
-    """The head to send to a server: hop-by-hop fields gone, X-Forwarded-For, X-Forwarded-Proto and Via as RFC 9110 7.6 and custom ask.
-
-    ``drop_cookie`` names the sticky cookie, which servers do not see.
-    """
-    parts = [b"%b %b HTTP/1.1\r\n" % (head.method, head.target), _kept_fields(head)]
-    if drop_cookie and head.cookie:
-        rest = b"; ".join(pair for pair in _cookie_pairs(head.cookie) if pair.partition(b"=")[0].strip() != drop_cookie)
-        parts.append(b"Cookie: %b\r\n" % rest if rest else b"")
-    elif head.cookie:
-        parts.append(b"Cookie: %b\r\n" % head.cookie)
-    if forwarded_for == "append" and head.forwarded_for:
-        parts.append(b"X-Forwarded-For: %b, %b\r\nX-Forwarded-Proto: http\r\n" % (head.forwarded_for, client))
-    elif forwarded_for != "none":
-        parts.append(b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % client)
-    elif head.forwarded_for:
-        parts.append(b"X-Forwarded-For: %b\r\n" % head.forwarded_for)
-    parts.append(b"Via: 1.%d tandem\r\n" % head.minor)
-    if head.upgrade:
-        parts.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % head.upgrade)
-    parts.append(b"\r\n")
-    return b"".join(parts)
-
-
-def response_head(head: Head, connection: bytes, extra: bytes = b"") -> bytes:
-    """The head to send to the client. ``connection`` is the value of Connection, b"" for none; ``extra`` whole further fields."""
-    end = head.raw.index(b"\r\n")
-    tail = b"Connection: %b\r\n" % connection if connection else b""
-    if head.upgrade and head.status == 101:
-        tail += b"Upgrade: %b\r\n" % head.upgrade
-    return b"HTTP/1.1%b\r\n%b%b%b\r\n" % (head.raw[8:end], _kept_fields(head), extra, tail)
-
-
-def cookie_value(cookie: bytes, name: bytes) -> bytes:
-    """The value of the named cookie in a Cookie field (RFC 6265 5.4); b"" where it is missing."""
-    for pair in _cookie_pairs(cookie):
-        key, _equals, value = pair.partition(b"=")
-        if key.strip() == name:
-            return value.strip()
-    return b""
-
-
-def error_response(status: int, head_only: bool = False) -> bytes:
-    """A short page of our own; the connection ends with it."""
-    reason = REASONS[status]
-    page = b"<!doctype html><title>%d %b</title><h1>%d %b</h1>\n" % (status, reason, status, reason)
-    return (
-        b"HTTP/1.1 %d %b\r\nContent-Type: text/html\r\nContent-Length: %d\r\nCache-Control: no-cache\r\nConnection: close\r\n\r\n"
-        % (status, reason, len(page))
-    ) + (b"" if head_only else page)
-
-
-class ChunkedBody:
-    """Follows a chunked body (RFC 9112 7.1) as it arrives and gives what to pass on.
-
-    ``framed``: as chunks again, without extensions and trailers (RFC 9110 6.5.1 lets us drop them); else the bare content.
-    """
-
-    __slots__ = ("_framed", "_left", "_pending", "_state")
-
-    def __init__(self, framed: bool = True) -> None:
-        self._framed = framed
-        self._pending = b""  # a line that has not arrived whole
-        self._left = 0  # bytes of the current chunk still to come
-        self._state = _SIZE
-
-    def feed(self, data: bytes) -> tuple[list[bytes], int]:
-        """(what to pass on, bytes of ``data`` used or -1 while the body goes on). Raises BadMessage 400."""
-        kept = len(self._pending)
-        if kept:
-            data, self._pending = self._pending + data, b""
-        out: list[bytes] = []
-        at, size = 0, len(data)
-        while at < size:
-            if self._state == _DATA:
-                take = min(self._left, size - at)
-                out.append(data[at : at + take])
-                at += take
-                self._left -= take
-                if not self._left:
-                    self._state = _DATA_END
-                continue
-            end = self._line(data, at, out)
-            if not end:
-                self._pending = data[at:]
-                if len(self._pending) > _TRAILER_BYTES_MAX:
-                    raise BadMessage(400, "a chunk line or trailer section that is too long")
-                return out, -1
-            at = end
-            if self._state == _DONE:
-                return out, at - kept
-        return out, -1
-
-    def _line(self, data: bytes, at: int, out: list[bytes]) -> int:
-        """Reads the line at ``at`` and returns where it ends; 0 while it is incomplete."""
-        if self._state == _DATA_END:
-            if len(data) - at < 2:
-                if data[at : at + 1] not in (b"", b"\r"):
-                    raise BadMessage(400, "a chunk that is longer than it says (RFC 9112 7.1)")
-                return 0
-            if data[at : at + 2] != b"\r\n":
-                raise BadMessage(400, "a chunk that is longer than it says (RFC 9112 7.1)")
-            self._state = _SIZE
-            if self._framed:
-                out.append(b"\r\n")
-            return at + 2
-        if self._state == _SIZE:
-            return self._size_line(data, at, out)
-        return self._trailer_section(data, at, out)
-
-    def _size_line(self, data: bytes, at: int, out: list[bytes]) -> int:
-        end = data.find(b"\n", at, at + _CHUNK_LINE_BYTES_MAX) + 1
-        if not end:
-            if len(data) - at >= _CHUNK_LINE_BYTES_MAX:
-                raise BadMessage(400, "a chunk size line that is too long")
-            return 0
-        match = _CHUNK_SIZE.fullmatch(data, at, end)
-        if match is None:
-            raise BadMessage(400, "a chunk size that is not hexadecimal (RFC 9112 7.1)")
-        self._left = int(match[1], 16)
-        if self._left:
-            self._state = _DATA
-            if self._framed:
-                out.append(match[1] + b"\r\n")
-        else:
-            self._state = _TRAILER
-        return end
-
-    def _trailer_section(self, data: bytes, at: int, out: list[bytes]) -> int:
-        empty = data.startswith(b"\r\n", at)
-        found = at if empty else data.find(b"\r\n\r\n", at)
-        if found < 0:
-            return 0
-        end = found + (2 if empty else 4)
-        if _TRAILERS.fullmatch(data, at, end) is None:
-            raise BadMessage(400, "a trailer section that is malformed (RFC 9112 7.1.2)")
-        if self._framed:
-            out.append(b"0\r\n\r\n")
-        self._state = _DONE
-        return end
-
-
-_SIZE, _DATA, _DATA_END, _TRAILER, _DONE = range(5)
-
-
 def _require_short_lines(raw: bytes) -> None:
     for number, line in enumerate(raw.split(b"\n")):
         if len(line) > LINE_BYTES_MAX:
@@ -353,36 +203,40 @@ def _note_request_field(head: Head, seen: dict[bytes, bytes], name: bytes, value
     if name == b"expect":
         if value.lower() != b"100-continue":
             raise BadMessage(417, "an expectation other than 100-continue (RFC 9110 10.1.1)")
-        head.expects_continue = True
-        return
+        if head.minor == 1:
+            return  # the server's 100 is passed on; HTTP/1.0 does not know it
     head.cuts.append((concern.start() + 1, concern.end() + 2))
     if name == b"cookie":
         head.cookie = value
     elif name == b"x-forwarded-for":
         head.forwarded_for = value
+    elif name == b"x-forwarded-proto":
+        head.forwarded_proto = value
 
 
 def _settle_target(head: Head, has_host: bool) -> None:
-    if head.method == b"CONNECT":
-        raise BadMessage(501, "CONNECT, which a reverse proxy does not serve")
-    if not head.target.startswith(b"/"):
-        absolute = _ABSOLUTE.fullmatch(head.target)
-        if absolute and _HOST.fullmatch(absolute[1]):
-            # RFC 9112 3.2.2: the authority of an absolute-form target replaces Host.
-            head.target = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
-            if head.host != absolute[1] and has_host:
-                head.cut_field(b"host")
-                has_host = False
-            head.host = absolute[1]
-            if not has_host:
-                head.raw = head.raw[: head.fields_start] + b"Host: %b\r\n" % head.host + head.raw[head.fields_start :]
-                shift = len(head.host) + 8
-                head.cuts = [(start + shift, end + shift) for start, end in head.cuts]
-            return
-        if not (head.method == b"OPTIONS" and head.target == b"*"):
-            raise BadMessage(400, "a request target in none of the forms of RFC 9112 3.2")
+    """Brings the target into origin-form (RFC 9112 3.2), or ``*``."""
     if not has_host and head.minor == 1:
         raise BadMessage(400, "no Host (RFC 9112 3.2)")
+    head.lacks_host = not has_host
+    if head.method == b"CONNECT":
+        raise BadMessage(501, "CONNECT, which a reverse proxy does not serve")
+    if b"#" in head.target:
+        raise BadMessage(400, "a request target with a fragment (RFC 9112 3.2)")
+    if head.target.startswith(b"/") or (head.target == b"*" and head.method == b"OPTIONS"):
+        return
+    absolute = _ABSOLUTE.fullmatch(head.target)
+    if absolute is None or absolute[1].startswith(b":") or _HOST.fullmatch(absolute[1]) is None:
+        raise BadMessage(400, "a request target in none of the forms of RFC 9112 3.2")
+    # RFC 9112 3.2.2: the authority of an absolute-form target replaces Host.
+    rest = absolute[2] or b""
+    if head.method == b"OPTIONS" and not rest:
+        head.target = b"*"  # RFC 9112 3.2.4
+    else:
+        head.target = rest if rest.startswith(b"/") else b"/" + rest
+    if head.host != absolute[1]:
+        head.cut_fields((b"host",))
+        head.host, head.lacks_host = absolute[1], True
 
 
 def _settle_connection(head: Head, seen: dict[bytes, bytes]) -> None:
@@ -397,10 +251,9 @@ def _settle_connection(head: Head, seen: dict[bytes, bytes]) -> None:
         head.keep_alive = True
     if b"upgrade" in options and head.minor == 1:
         head.upgrade = seen.get(b"upgrade", b"")
-    for name in options - {b"close", b"keep-alive", b"upgrade", b""}:
-        # Framing and routing fields are never hop-by-hop, whatever Connection says: dropping them would change the message.
-        if name not in seen and name not in (b"host", b"content-length", b"transfer-encoding", b"expect"):
-            head.cut_field(name)
+    nominated = options - _NEVER_NOMINATED - seen.keys()
+    if nominated:
+        head.cut_fields(nominated)
 
 
 def _frame_request(head: Head, seen: dict[bytes, bytes]) -> None:
@@ -413,17 +266,23 @@ def _frame_request(head: Head, seen: dict[bytes, bytes]) -> None:
         if head.minor == 0:
             raise BadMessage(400, "Transfer-Encoding in HTTP/1.0 (RFC 9112 6.1)")
         if coding.lower() != b"chunked":
-            status = 501 if b"chunked" not in coding.lower() else 400
-            raise BadMessage(status, "a transfer coding other than chunked (RFC 9112 6.1)")
+            codings = [name.strip() for name in coding.lower().split(b",")]
+            if codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
+                raise BadMessage(400, "a body whose end is not marked by chunked, once and last (RFC 9112 6.3)")
+            raise BadMessage(501, "a transfer coding besides chunked (RFC 9112 6.1)")
         head.chunked, head.length = True, None
     elif length is not None:
-        if _CONTENT_LENGTH.fullmatch(length) is None:
-            raise BadMessage(400, "a Content-Length that is not a number (RFC 9112 6.3)")
-        head.length = int(length)
+        head.length = _length(length, 400, 413)
     if head.upgrade and (head.chunked or head.length):
         head.upgrade = b""  # no protocol is switched with a body under way; RFC 9110 7.8 lets us ignore it
-    if head.minor == 0:
-        head.expects_continue = False
+
+
+def _length(value: bytes, malformed: int, too_large: int) -> int:
+    if _CONTENT_LENGTH.fullmatch(value) is None:
+        raise BadMessage(malformed, "a Content-Length that is not a number (RFC 9112 6.3)")
+    if len(value) > _LENGTH_DIGITS_MAX:
+        raise BadMessage(too_large, f"a Content-Length of more than {_LENGTH_DIGITS_MAX} digits")
+    return int(value)
 
 
 def _frame_response(head: Head, seen: dict[bytes, bytes], request_method: bytes) -> None:
@@ -431,34 +290,18 @@ def _frame_response(head: Head, seen: dict[bytes, bytes], request_method: bytes)
     coding, length = seen.get(b"transfer-encoding"), seen.get(b"content-length")
     if coding is not None and length is not None:
         raise BadMessage(502, "both Transfer-Encoding and Content-Length in a response (RFC 9112 6.3)")
-    if length is not None and _CONTENT_LENGTH.fullmatch(length) is None:
-        raise BadMessage(502, "a Content-Length that is not a number in a response (RFC 9112 6.3)")
+    stated = None if length is None else _length(length, 502, 502)
     if head.status == 101:
         head.upgrade = seen.get(b"upgrade", b"")
     if request_method == b"HEAD" or head.status < 200 or head.status in (204, 304):
         head.length = 0
+        if head.status < 200 or head.status == 204:
+            head.cut_fields((b"content-length", b"transfer-encoding"))  # RFC 9110 8.6, RFC 9112 6.1: not in these
     elif coding is not None:
         if coding.lower() != b"chunked" or head.minor == 0:
             raise BadMessage(502, "a transfer coding other than chunked in a response (RFC 9112 6.1)")
         head.chunked, head.length = True, None
-    elif length is not None:
-        head.length = int(length)
+    elif stated is not None:
+        head.length = stated
     else:
         head.until_close, head.length, head.keep_alive = True, None, False
-
-
-def _kept_fields(head: Head) -> bytes:
-    raw, at = head.raw, head.fields_start
-    if not head.cuts:
-        return raw[at:-2]
-    kept = []
-    for start, end in sorted(head.cuts):
-        if start > at:
-            kept.append(raw[at:start])
-        at = max(at, end)
-    kept.append(raw[at:-2])
-    return b"".join(kept)
-
-
-def _cookie_pairs(cookie: bytes) -> list[bytes]:
-    return [pair.strip() for pair in cookie.split(b";") if pair.strip()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Optional, cast
 
+from .endings import reset
 from .state import BackendState, FrontendState, ServerState
 from .upstream import Upstream
 from .wheel import Timed
@@ -37,6 +38,7 @@ class Session(asyncio.BufferedProtocol, Timed):
         self.tunnelling = False
         self.client_done = False  # the client has sent its last byte
         self.writable = True
+        self.problem = ""  # why we broke it off
         self._connecting: Optional[asyncio.Task[None]] = None
         self._queued = False
 
@@ -75,38 +77,39 @@ class Session(asyncio.BufferedProtocol, Timed):
     def find_server(self, backend: BackendState) -> None:
         """Takes a server of the backend and connects to it; or waits for one; or says that there is none."""
         self.backend = backend
-        server = backend.choose(self, self.engine.loop.time())
+        now = self.engine.loop.time()
+        server = backend.choose(self, now)
         if server is not None:
             self.dispatch(server)
-        elif not backend.available:
+        elif not backend.may_wait(self, now):
             self.no_server("no server is up")
         elif backend.enqueue(self):
             self._queued = True
-            self.engine.wheel.set(self, self.engine.loop.time() + backend.queue_s)
+            self.engine.wheel.set(self, now + backend.queue_s)
         else:
             self.no_server("the queue is full")
+
+    def turned_away(self, why: str) -> None:
+        """The queue that it waited in is no more."""
+        self._queued = False
+        self.no_server(why)
 
     def dispatch(self, server: ServerState, fresh: bool = False) -> None:
         """Uses a pooled connection to the server that was taken for this session, or opens one."""
         self._queued = False
         self.server = server
-        if not fresh and self.may_reuse():
-            now = self.engine.loop.time()
-            while server.idle:
-                upstream = server.idle.pop()
-                if upstream.reusable(now, self.reuse_idle_s()):
-                    self._attach(upstream, reused=True)
-                    return
-                upstream.close()
-        backend = server.backend
-        self.engine.wheel.set(self, self.engine.loop.time() + backend.connect_s)
+        now = self.engine.loop.time()
+        if not fresh and server.idle:
+            upstream = server.pooled(now, self.reuse_idle_s())
+            if upstream is not None:
+                self._attach(upstream, reused=True)
+                return
+        self.engine.wheel.set(self, now + server.backend.connect_s)
         self._connecting = self.engine.loop.create_task(self._connect(server))
 
-    def may_reuse(self) -> bool:
-        return False
-
     def reuse_idle_s(self) -> float:
-        return 0.0
+        """How long a pooled connection may have lain for this session to use it; below 0: it needs one of its own."""
+        return -1.0
 
     async def _connect(self, server: ServerState) -> None:
         upstream = Upstream(self.engine, server)
@@ -137,17 +140,17 @@ class Session(asyncio.BufferedProtocol, Timed):
     def again(self, server: ServerState, why: str) -> None:
         """Another attempt: at another server where redispatch allows it, and else at the same; until max_retries are used up."""
         backend = server.backend
-        self.leave_server()
         if self.retries >= backend.config.max_retries:
+            self.leave_server()
             self.no_server(why)
             return
         self.retries += 1
         server.counters["retries"] += 1
         if backend.config.redispatch or server.gone or not server.up:
             self.tried.append(server)
+            self.leave_server()
             self.find_server(backend)
         else:
-            backend._take(server, self, self.engine.loop.time())
             self.dispatch(server, fresh=True)
 
     def leave_server(self) -> None:
@@ -228,7 +231,10 @@ class Session(asyncio.BufferedProtocol, Timed):
             self._connecting = None
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
-            upstream.close()
+            if self.tunnelling and exc is not None:
+                upstream.reset()
+            else:
+                upstream.close()
         self.leave_server()
         self.frontend.sessions.discard(self)
         self.engine.session_ended(self.frontend)
@@ -261,7 +267,7 @@ class Session(asyncio.BufferedProtocol, Timed):
 
     def finish_tunnel(self) -> None:
         if self.upstream is not None and self.upstream.broken:
-            self.transport.abort()
+            reset(self.transport)
         else:
             self.transport.close()
 
@@ -276,7 +282,7 @@ class Session(asyncio.BufferedProtocol, Timed):
     def drain(self) -> None:
         """Nothing new is wanted from this client; what is under way goes on."""
 
-    def abort(self, _why: str) -> None:
-        """Ends the connection at once."""
-        if self.transport is not None:
-            self.transport.abort()
+    def abort(self, why: str) -> None:
+        """Ends the connection at once, with a reset."""
+        self.problem = why
+        reset(self.transport)

@@ -73,6 +73,18 @@ class ServerState:
     def full(self) -> bool:
         return bool(self.limit) and self.active >= self.limit
 
+    def pooled(self, now: float, idle_s: float) -> Optional[Upstream]:
+        """An idle connection that has lain no longer than ``idle_s``: the one used last, since it is the likeliest to be whole."""
+        while self.idle:
+            upstream = self.idle[-1]
+            if not upstream.whole:
+                self.idle.pop().close()
+            elif now - upstream.idle_since <= idle_s:
+                return self.idle.pop()
+            else:
+                break
+        return None
+
     def close_idle(self) -> None:
         """Ends the connections nobody uses."""
         idle, self.idle = self.idle, []
@@ -132,8 +144,8 @@ class BackendState:
             was_up, server.up = server.up, unchecked or health.get(server.name, False)
             if was_up and not server.up:
                 self._down(server)
-        up = [server for server in self._order if server.up]
-        self.balancer.use([server for server in up if not server.config.backup] or [server for server in up if server.config.backup])
+        usable = [server for server in self._order if server.up and server.weight]
+        self.balancer.use([server for server in usable if not server.config.backup] or usable)
         self.serve_queue()
 
     def retire(self) -> None:
@@ -142,21 +154,23 @@ class BackendState:
             self._retire(server)
         self._order, self.marks = [], {}
         self.balancer.use([])
+        waiting, self.queue = self.queue, deque()
+        for session in waiting:
+            session.turned_away("its backend is no longer stated")
 
     def choose(self, session: Session, now: float) -> Optional[ServerState]:
-        """The server for a session, taken for it; None when it has to wait (``available`` tells whether waiting makes sense)."""
+        """The server for a session, taken for it; None when it has to wait (``may_wait`` tells whether that makes sense)."""
         if self.limit and self.active >= self.limit:
             return None
         bound = self._bound(session, now)
         server = self._balanced(session) if bound is None else (None if bound.full else bound)
         if server is not None:
-            self._take(server, session, now)
+            self.take(server, session, now)
         return server
 
-    @property
-    def available(self) -> bool:
-        """Whether any server is up, so that waiting for one makes sense."""
-        return any(server.up for server in self._order)
+    def may_wait(self, session: Session, now: float) -> bool:
+        """Whether a place can become free for this session."""
+        return bool(self.balancer.usable()) or self._bound(session, now) is not None
 
     def release(self, server: ServerState, session: Session) -> None:
         """The session no longer uses the server; who waits longest gets the place."""
@@ -184,7 +198,7 @@ class BackendState:
             return
         now = asyncio.get_running_loop().time()
         for session in list(self.queue):
-            if self.limit and self.active >= self.limit:
+            if (self.limit and self.active >= self.limit) or all(server.full for server in self._order if server.up):
                 return
             server = self.choose(session, now)
             if server is not None:
@@ -213,7 +227,7 @@ class BackendState:
             chosen = self.balancer.choose(session.client, session.tried)
         return chosen if isinstance(chosen, ServerState) else None
 
-    def _take(self, server: ServerState, session: Session, now: float) -> None:
+    def take(self, server: ServerState, session: Session, now: float) -> None:
         server.active += 1
         self.active += 1
         server.sessions.add(session)
@@ -251,6 +265,7 @@ class FrontendState:
         self.key = key
         self.sessions: set[Session] = set()
         self.listeners: dict[tuple[str, int], socket.socket] = {}
+        self.arriving = 0  # accepted, but not yet among the sessions
         self.paused = False
         self.gone = False
         self.counters: Counters = dict.fromkeys(_FRONTEND_COUNTERS, 0)

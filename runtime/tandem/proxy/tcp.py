@@ -29,10 +29,10 @@ class TcpSession(Session):
         # A reset, not an orderly close: the client must not take this for an empty answer.
         self.frontend.counters["refused"] += 1
         self.engine.log_problem(f"frontend {self.frontend.key}: {self.client} was turned away: {why}")
-        self.transport.abort()
+        self.abort(why)
 
     def timed_out(self, now: float) -> None:
-        self.transport.abort()
+        self.abort("timeouts.tunnel")
 
     def client_ended(self) -> bool:
         return True

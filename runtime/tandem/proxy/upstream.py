@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Optional, cast
 
+from .endings import reset
 from .state import IDLE_MAX, IDLE_S, ServerState
 from .wheel import Timed
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 _WRITE_HIGH_BYTES = 512 * 1024
+_FLUSH_S = 30.0  # how long a server may take to take the last bytes
 
 
 class Upstream(asyncio.BufferedProtocol, Timed):
@@ -27,30 +29,35 @@ class Upstream(asyncio.BufferedProtocol, Timed):
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.ended = False
         self.broken = False
-        self._idle_since = 0.0
+        self.writable = True
+        self.idle_since = 0.0
         self._write_ended = False
 
-    def reusable(self, now: float, idle_s: float) -> bool:
-        """Whether it may carry another request now; ``idle_s`` bounds how long it may have lain in the pool."""
-        return not self.ended and not self.transport.is_closing() and now - self._idle_since <= idle_s
+    @property
+    def whole(self) -> bool:
+        """Whether it may carry another request."""
+        return not self.ended and not self.transport.is_closing()
 
     def to_pool(self) -> None:
         """The session is done with it and it is in a known state: between two messages."""
         self.session = None
-        server = self.server
+        server, transport = self.server, self.transport
         stale = server.gone or not server.up or self.address != (server.address, server.port)
-        if stale or self.ended or len(server.idle) >= IDLE_MAX or self.engine.draining:
+        if stale or self.ended or len(server.idle) >= IDLE_MAX or self.engine.draining or transport.get_write_buffer_size():
             self.close()
             return
-        self._idle_since = self.engine.loop.time()
-        self.engine.wheel.set(self, self._idle_since + IDLE_S)
+        transport.resume_reading()  # the last client may have been slow
+        self.idle_since = self.engine.loop.time()
+        self.engine.wheel.set(self, self.idle_since + IDLE_S)
         server.idle.append(self)
 
     def expired(self, now: float) -> None:
         if self.session is not None:
             return
-        if now - self._idle_since < IDLE_S:
-            self.engine.wheel.set(self, self._idle_since + IDLE_S)
+        if self.transport.is_closing():
+            self.transport.abort()
+        elif now - self.idle_since < IDLE_S:
+            self.engine.wheel.set(self, self.idle_since + IDLE_S)
         else:
             self._leave_pool()
             self.close()
@@ -64,10 +71,12 @@ class Upstream(asyncio.BufferedProtocol, Timed):
     def close(self) -> None:
         self.session = None
         self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self.engine.wheel.set(self, self.engine.loop.time() + _FLUSH_S)
 
-    def abort(self) -> None:
+    def reset(self) -> None:
         self.session = None
-        self.transport.abort()
+        reset(self.transport)
 
     def _leave_pool(self) -> None:
         if self in self.server.idle:
@@ -121,9 +130,11 @@ class Upstream(asyncio.BufferedProtocol, Timed):
                 session.upstream_ended()
 
     def pause_writing(self) -> None:
+        self.writable = False
         if self.session is not None:
             self.session.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self.writable = True
         if self.session is not None:
             self.session.upstream_writable()

@@ -26,10 +26,10 @@ class Timed:
 
 
 class Wheel:
-    """Deadlines in seconds of one clock; they fire at most one tick late, and never early."""
+    """Deadlines in seconds of one clock; they fire at most two ticks late, and never early."""
 
     def __init__(self, now: float) -> None:
-        self._slots: dict[int, list[Timed]] = {}
+        self._slots: dict[int, dict[Timed, None]] = {}  # dicts as ordered sets
         self._next = int(now / TICK_S)
 
     def set(self, entry: Timed, deadline: float) -> None:
@@ -41,8 +41,9 @@ class Wheel:
             self._put(entry, slot)
 
     def clear(self, entry: Timed) -> None:
-        """No deadline any more. The entry leaves the wheel when its slot comes by."""
+        """No deadline any more. The entry leaves at once: a wheel must not keep alive what ended an hour before its deadline."""
         entry.deadline = NEVER
+        self._take_out(entry)
 
     def advance(self, now: float) -> None:
         """Expires what is due. Called about every tick."""
@@ -54,7 +55,7 @@ class Wheel:
         self._next = last + 1
         for slot in due:
             for entry in self._slots.pop(slot, ()):
-                if entry.slot == slot:  # else it was put into an earlier slot since
+                if entry.slot == slot:  # else it was cleared or moved by one that fired before it
                     self._fire(entry, now)
 
     def _fire(self, entry: Timed, now: float) -> None:
@@ -66,6 +67,16 @@ class Wheel:
             self._put(entry, int(entry.deadline / TICK_S) + 1)
 
     def _put(self, entry: Timed, slot: int) -> None:
+        self._take_out(entry)
         slot = max(slot, self._next)
         entry.slot = slot
-        self._slots.setdefault(slot, []).append(entry)
+        self._slots.setdefault(slot, {})[entry] = None
+
+    def _take_out(self, entry: Timed) -> None:
+        if entry.slot:
+            entries = self._slots.get(entry.slot)
+            if entries is not None:
+                entries.pop(entry, None)
+                if not entries:
+                    del self._slots[entry.slot]
+            entry.slot = 0

@@ -1,0 +1,230 @@
+"""Balancing, sticky sessions, the timer wheel and access log lines: pure, with the time as an argument."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from tandem.proxy.access_log import format_entry
+from tandem.proxy.balance import Balancer, rendezvous, smooth_ring
+from tandem.proxy.sticky import SourceTable, server_mark, set_cookie
+from tandem.proxy.wheel import NEVER, TICK_S, Timed, Wheel
+
+
+@dataclass(eq=False)
+class Candidate:
+    name: str
+    weight: int = 1
+    active: int = 0
+    full: bool = False
+
+
+def balancer(method: str, *candidates: Candidate) -> Balancer:
+    made = Balancer(method)
+    made.use(candidates)
+    return made
+
+
+def names(made: Balancer, count: int, client: str = "") -> str:
+    chosen = [made.choose(client) for _ in range(count)]
+    return "".join(candidate.name for candidate in chosen if candidate)
+
+
+@pytest.mark.parametrize(
+    ("weights", "ring"),
+    [([1, 1], [0, 1]), ([5, 1, 1], [0, 0, 1, 0, 2, 0, 0]), ([2, 0, 2], [0, 2]), ([0], []), ([7], [0]), ([256, 128], [0, 1, 0])],
+)
+def test_a_ring_interleaves_by_weight(weights, ring):
+    assert smooth_ring(weights) == ring
+
+
+def test_a_ring_of_many_heavy_servers_is_bounded_and_forgets_nobody():
+    ring = smooth_ring([256, 255, 1] * 40)
+    assert len(ring) <= 4096 + 40
+    assert set(ring) == set(range(120))
+
+
+def test_roundrobin_takes_turns_by_weight():
+    assert Counter(names(balancer("roundrobin", Candidate("a", 3), Candidate("b", 1)), 400)) == {"a": 300, "b": 100}
+
+
+@pytest.mark.parametrize("method", ["roundrobin", "leastconn", "first", "source"])
+def test_every_method_passes_over_full_tried_and_weightless_servers(method):
+    full, tried, idle, free = Candidate("f", full=True), Candidate("t"), Candidate("0", weight=0), Candidate("x")
+    made = balancer(method, full, tried, idle, free)
+    assert {made.choose(f"c{n}", [tried]) for n in range(50)} == {free}
+
+
+@pytest.mark.parametrize("method", ["roundrobin", "leastconn", "first", "source"])
+def test_every_method_comes_back_to_what_was_tried_rather_than_to_nothing(method):
+    only = Candidate("a")
+    assert balancer(method, only).choose("c", [only]) is only
+    assert balancer(method, Candidate("a", full=True)).choose("c") is None
+    assert balancer(method).choose("c") is None
+
+
+def test_leastconn_weighs_connections_by_weight():
+    light, heavy = Candidate("l", 1, active=1), Candidate("h", 4, active=5)
+    assert balancer("leastconn", light, heavy).choose("") is heavy
+
+
+def test_leastconn_gives_equals_their_turns():
+    assert Counter(names(balancer("leastconn", Candidate("a"), Candidate("b")), 10)) == {"a": 5, "b": 5}
+
+
+def test_first_fills_servers_in_their_order():
+    first, second = Candidate("a"), Candidate("b")
+    made = balancer("first", first, second)
+    assert made.choose("") is first
+    first.full = True
+    assert made.choose("") is second
+
+
+def test_source_sends_a_client_to_the_same_server_and_moves_only_those_who_must():
+    servers = [Candidate("a", 1), Candidate("b", 1), Candidate("c", 2)]
+    clients = [f"10.0.{n // 256}.{n % 256}" for n in range(4000)]
+    before = {client: rendezvous(client, servers) for client in clients}
+    assert before == {client: rendezvous(client, list(reversed(servers))) for client in clients}
+    shares = Counter(server.name for server in before.values() if server)
+    assert 900 < shares["a"] < 1100
+    assert 1900 < shares["c"] < 2100
+    after = {client: rendezvous(client, servers[1:]) for client in clients}
+    assert all(after[client] is before[client] for client in clients if before[client] is not servers[0])
+
+
+def test_rendezvous_without_candidates_is_nobody():
+    assert rendezvous("c", []) is None
+    assert rendezvous("c", [Candidate("a", 0)]) is None
+
+
+# Sticky sessions
+
+
+def test_a_binding_lasts_while_it_is_used_and_is_forgotten_after_its_time():
+    table = SourceTable(10.0)
+    table.bind("c", "a", 0.0)
+    assert table.bound("c", 9.9) == "a"
+    assert table.bound("c", 19.8) == "a"
+    assert table.bound("c", 29.9) == ""
+    assert len(table) == 0
+
+
+def test_a_full_table_forgets_who_was_away_longest(monkeypatch):
+    monkeypatch.setattr("tandem.proxy.sticky._BINDINGS_MAX", 2)
+    table = SourceTable(10.0)
+    for client in ("a", "b"):
+        table.bind(client, "s", 0.0)
+    table.bound("a", 1.0)
+    table.bind("c", "s", 2.0)
+    assert [table.bound(client, 3.0) for client in "abc"] == ["s", "", "s"]
+
+
+def test_a_mark_is_the_same_everywhere_and_tells_no_name():
+    assert server_mark("lb/app", "s1") == server_mark("lb/app", "s1") != server_mark("lb/app", "s2")
+    assert b"s1" not in server_mark("lb/app", "s1")
+
+
+def test_a_cookie_is_kept_from_scripts_and_other_sites():
+    assert set_cookie("T", b"m", 0) == b"Set-Cookie: T=m; Path=/; HttpOnly; SameSite=Lax\r\n"
+    assert b"; Max-Age=60\r\n" in set_cookie("T", b"m", 60_000)
+
+
+# The timer wheel
+
+
+class Entry(Timed):
+    def __init__(self, then=None) -> None:
+        super().__init__()
+        self.fired: list[float] = []
+        self._then = then
+
+    def expired(self, now: float) -> None:
+        self.fired.append(now)
+        if self._then:
+            self._then(now)
+
+
+def turn(wheel: Wheel, start: float, end: float) -> None:
+    """Advances tick by tick."""
+    for n in range(int((end - start) / TICK_S) + 1):
+        wheel.advance(start + n * TICK_S)
+
+
+def test_a_deadline_fires_once_never_early_and_at_most_two_ticks_late():
+    for deadline in (0.001, 0.025, 0.3, 1.01):
+        wheel, entry = Wheel(100.0), Entry()
+        wheel.set(entry, 100 + deadline)
+        turn(wheel, 100.0, 103.0)
+        assert len(entry.fired) == 1
+        assert 0 <= entry.fired[0] - 100 - deadline <= 2 * TICK_S + 1e-6
+
+
+def test_a_deadline_can_move_later_and_earlier():
+    wheel, later, earlier = Wheel(0.0), Entry(), Entry()
+    wheel.set(later, 0.1)
+    wheel.set(later, 0.5)
+    wheel.set(earlier, 0.5)
+    wheel.set(earlier, 0.1)
+    turn(wheel, 0.0, 1.0)
+    assert [round(when, 1) for when in later.fired + earlier.fired] == [0.5, 0.1]
+
+
+def test_a_cleared_entry_does_not_fire_and_is_not_kept():
+    wheel, entry = Wheel(0.0), Entry()
+    wheel.set(entry, 3600.0)
+    wheel.clear(entry)
+    assert wheel._slots == {}
+    turn(wheel, 0.0, 0.2)
+    wheel.advance(4000.0)
+    assert entry.fired == []
+    assert entry.deadline == NEVER
+
+
+def test_one_that_fires_can_clear_another_of_the_same_moment_and_set_itself_again():
+    wheel = Wheel(0.0)
+    other = Entry()
+    first = Entry(lambda now: (wheel.clear(other), wheel.set(first, now + 0.1) if len(first.fired) < 3 else None))
+    wheel.set(first, 0.01)
+    wheel.set(other, 0.01)
+    turn(wheel, 0.0, 1.0)
+    assert other.fired == []
+    assert len(first.fired) == 3
+
+
+def test_after_a_long_stall_everything_due_fires():
+    wheel, entries = Wheel(0.0), [Entry() for _ in range(3)]
+    for n, entry in enumerate(entries):
+        wheel.set(entry, n * 1000.0 + 1)
+    wheel.advance(2500.0)
+    assert [len(entry.fired) for entry in entries] == [1, 1, 1]
+
+
+# The access log
+
+FIELDS = {
+    "client": "192.0.2.1",
+    "method": "GET",
+    "target": '/a"b',
+    "version": "HTTP/1.1",
+    "status": 200,
+    "bytes": 12,
+    "referer": "",
+    "user_agent": 'x"\\\x1b[31m\n\xe4',
+}
+
+
+def test_a_json_line_is_one_line_of_json_with_the_time_in_milliseconds():
+    line = format_entry("json", FIELDS, 1_000_000_000.5)
+    assert "\n" not in line
+    assert json.loads(line) == {"time": "2001-09-09T01:46:40.500Z", **FIELDS}
+
+
+def test_a_common_line_cannot_be_forged_by_a_client():
+    line = format_entry("common", FIELDS, 1_000_000_000.0)
+    assert line == ('192.0.2.1 - - [09/Sep/2001:01:46:40 +0000] "GET /a\\x22b HTTP/1.1" 200 12 "-" "x\\x22\\x5c\\x1b[31m\\x0a\\xe4"')
+
+
+def test_a_common_line_without_a_request_has_a_dash():
+    assert '"-" 400' in format_entry("common", {**FIELDS, "method": "", "status": 400}, 0.0)
