@@ -102,10 +102,18 @@ def share(content: Any) -> int:
 
 
 def shared(descriptor: int) -> Any:
-    """What ``share`` put there. Closes the descriptor."""
-    with os.fdopen(descriptor, "rb") as memory:
-        memory.seek(0)
-        return json.load(memory)
+    """What ``share`` put there. Closes the descriptor.
+
+    Read at positions of its own: all who got the descriptor share one file offset, and workers read at the same time.
+    """
+    try:
+        size = os.fstat(descriptor).st_size
+        content = b""
+        while len(content) < size:
+            content += os.pread(descriptor, size - len(content), len(content))
+    finally:
+        os.close(descriptor)
+    return json.loads(content)
 
 
 def _close_all(descriptors: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import sys
+import traceback
 from typing import Any, Optional
 
 from .._model import Document
@@ -93,6 +94,14 @@ class _Worker:
         self._channel.send({"type": "bind", "backend": backend, "client": client, "server": server})
 
     def _message(self, message: Message, descriptors: list[int]) -> None:
+        try:
+            self._follow(message, descriptors)
+        except Exception:  # noqa: BLE001
+            # A worker that could not follow knows something else than the others: it ends, and a fresh one takes its place.
+            self._log.line(f"error: a message of the supervisor could not be followed: {traceback.format_exc()}")
+            self._ended.set()
+
+    def _follow(self, message: Message, descriptors: list[int]) -> None:
         kind = message["type"]
         if kind == "listener":
             self._held[message["id"]] = socket.socket(fileno=descriptors[0])

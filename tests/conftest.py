@@ -1,0 +1,81 @@
+"""Puts the runtime and the tests' own tools on the path, and counts the floors: what ran, what was skipped and why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent
+for folder in (TOP / "runtime", TOP):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+FLOORS = ("unit", "loopback", "namespaces")
+# With this set, as in CI, a test that is skipped is a failure: no floor may be missing there.
+ALL_FLOORS = os.environ.get("TANDEM_ALL_FLOORS") == "1"
+
+_counted: dict[str, Counter[str]] = {floor: Counter() for floor in FLOORS}
+_reasons: Counter[str] = Counter()
+_figures: list[str] = []
+
+
+def floor_of(path):
+    parts = Path(path).resolve().relative_to(TOP / "tests").parts
+    return parts[0] if parts[0] in FLOORS else ""
+
+
+def namespaces_missing():
+    """Why the floor of network namespaces cannot run here; "" when it can."""
+    if os.geteuid() != 0:
+        return "needs root: network namespaces, raw sockets"
+    missing = [
+        tool for tool in ("ip", "nft", "keepalived", "tcpdump") if shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None
+    ]
+    return f"needs {', '.join(missing)} from the distribution's packages" if missing else ""
+
+
+def pytest_collection_modifyitems(items):
+    missing = namespaces_missing()
+    for item in items:
+        if missing and floor_of(item.path) == "namespaces":
+            item.add_marker(pytest.mark.skip(reason=missing))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    floor = floor_of(item.path)
+    if floor and (report.when == "call" or (report.when == "setup" and not report.passed)):
+        _counted[floor][report.outcome] += 1
+        if report.skipped:
+            _reasons[f"{floor}: {report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr}"] += 1
+
+
+@pytest.fixture
+def figure():
+    """Notes a measured figure; all of them stand at the end of the run."""
+    return _figures.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    line = terminalreporter.write_line
+    for figure_line in _figures:
+        line(f"measured: {figure_line}")
+    ran = ", ".join(f"{floor} {sum(counts.values()) - counts['skipped']}" for floor, counts in _counted.items() if counts)
+    if ran:
+        line(f"floors: {ran}; skipped: {sum(_reasons.values()) or 'none'}")
+    for reason, count in _reasons.items():
+        line(f"  {count} skipped, {reason}")
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if ALL_FLOORS and exitstatus == 0:
+        idle = [floor for floor in FLOORS if sum(_counted[floor].values()) == _counted[floor]["skipped"]]
+        if idle or _reasons:
+            print(f"\nTANDEM_ALL_FLOORS=1: not everything ran (floors without a test: {', '.join(idle) or 'none'})", file=sys.stderr)
+            session.exitstatus = 1

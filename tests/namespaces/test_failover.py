@@ -1,0 +1,102 @@
+"""What a client sees when nodes die and when the backend changes: the figures that the project promises, measured on real VRRP and real ARP."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import statistics
+import time
+
+from tandem import _model as model
+from tests.namespaces.topology import NODES, VIP, eventually
+
+KILLS = 10
+CHANGES = 50
+
+
+def outage_s(outcomes, moment):
+    """From the kill to the end of the first request that was answered after the last one that was not."""
+    failed = [outcome["began"] for outcome in outcomes if not outcome["server"]]
+    last_failed = max(failed, default=moment)
+    return min(outcome["ended"] for outcome in outcomes if outcome["server"] and outcome["began"] >= last_failed) - moment
+
+
+def answered_since(outcomes, moment, count):
+    return sum(1 for outcome in list(outcomes) if outcome["server"] and outcome["began"] > moment) >= count
+
+
+def test_ten_kills_of_the_active_node_take_1200_ms_in_the_median(hosts, pair, traffic, figure):
+    pair()
+    outages = []
+    for _kill in range(KILLS):
+        active = eventually(hosts.active)
+        with traffic("probe") as outcomes:
+            moment = hosts.kill(active)
+            eventually(lambda moment=moment, outcomes=outcomes: answered_since(outcomes, moment, 50))
+        outages.append(outage_s(outcomes, moment))
+        hosts.boot(active)
+        eventually(hosts.active)
+    shown = " ".join(f"{outage * 1000:.0f}" for outage in sorted(outages))
+    figure(f"outage after {KILLS} kills of the active node: p50 {statistics.median(outages) * 1000:.0f} ms (all, ms: {shown})")
+    assert statistics.median(outages) <= 1.2
+
+
+def test_no_request_fails_when_the_standby_node_is_killed(hosts, pair, traffic, figure):
+    pair()
+    standby = next(node for node in NODES if node != hosts.active())
+    with traffic("probe") as outcomes:
+        moment = hosts.kill(standby)
+        eventually(lambda: answered_since(outcomes, moment, 150))
+    failed = [outcome for outcome in outcomes if not outcome["server"]]
+    figure(f"requests failed when the standby node was killed: {len(failed)} of {len(outcomes)}")
+    assert failed == []
+
+
+def test_the_death_of_the_proxy_alone_moves_the_floating_ip_at_once(hosts, pair, traffic, figure):
+    pair()
+    active = hosts.active()
+    other = next(node for node in NODES if node != active)
+    with traffic("probe") as outcomes:
+        moment = time.monotonic()
+        os.kill(hosts.service_pid(active, "proxy"), 9)
+        eventually(lambda: hosts.state(other) == "active", within=5)
+        eventually(lambda: answered_since(outcomes, moment, 50))
+    outage = outage_s(outcomes, moment)
+    figure(f"outage after the death of the proxy alone: {outage * 1000:.0f} ms")
+    assert outage <= 0.5
+    eventually(lambda: hosts.state(active) == "standby")
+
+
+def edits(document, number):
+    """The document after one of five kinds of change: a server leaves, comes, weighs more, the balance changes, addresses are swapped."""
+    backend = document.backends["edge/shop"]
+    servers = {server.name: server for server in backend.servers}
+    kind = number % 5
+    if kind == 0:
+        servers.pop("app-2")
+    elif kind == 1:
+        servers["app-2"] = model.Server("app-2", "10.99.0.15")
+    elif kind == 2:
+        servers = {name: dataclasses.replace(server, weight=1 + number % 7) for name, server in servers.items()}
+    elif kind == 3:
+        backend = dataclasses.replace(backend, balance=("leastconn", "source", "roundrobin")[number // 5 % 3])
+    else:
+        swapped = {"10.99.0.14": "10.99.0.15", "10.99.0.15": "10.99.0.14"}
+        servers = {name: dataclasses.replace(server, address=swapped[server.address]) for name, server in servers.items()}
+    backend = dataclasses.replace(backend, servers=tuple(servers[name] for name in sorted(servers)))
+    return dataclasses.replace(document.with_object(backend), generation=document.generation + 1)
+
+
+def test_fifty_changes_of_the_backend_under_load_lose_no_request(hosts, pair, traffic, figure):
+    stated = pair()
+    with traffic("busy") as outcomes:
+        for number in range(CHANGES):
+            stated = edits(stated, number)
+            hosts.apply(stated)
+            seen = len(outcomes)
+            eventually(lambda seen=seen: len(outcomes) >= seen + 20)
+    failed = [outcome for outcome in outcomes if not outcome["server"] or outcome["closed"]]
+    figure(f"{CHANGES} changes of the backend under load: {len(outcomes)} requests, {len(failed)} failed or found their connection closed")
+    assert failed == []
+    assert {outcome["server"] for outcome in outcomes} == {"app-1", "app-2"}
+    assert hosts.view(hosts.active())["floating_ips"][0]["address"].startswith(VIP)
