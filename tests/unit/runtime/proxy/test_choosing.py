@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pytest
+
 from tandem.proxy.access_log import format_entry
 from tandem.proxy.balance import Balancer, rendezvous, smooth_ring
 from tandem.proxy.sticky import SourceTable, server_mark, set_cookie

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from tandem.proxy import http1
 from tandem.proxy.chunked import ChunkedBody
 from tandem.proxy.http1 import BadMessage, Head

@@ -1,0 +1,289 @@
+"""A proxy engine on real loopback sockets within a test's own event loop, with origins that do as they are told and clients that read strictly."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import re
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any, Optional, Union
+
+from tandem._model import Backend, BackendTimeouts, Document, Frontend, FrontendTimeouts, HealthCheck, Server
+from tandem.proxy.engine import Engine
+
+TEST_S = 20.0
+
+
+def in_lab(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Runs an asynchronous test with a fresh ``Lab`` as its first argument; the others are pytest's."""
+
+    async def scenario(*args: Any, **kwargs: Any) -> None:
+        lab = Lab()
+        try:
+            await asyncio.wait_for(test(lab, *args, **kwargs), TEST_S)
+        finally:
+            await lab.close()
+        assert lab.broken == []
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        asyncio.run(scenario(*args, **kwargs))
+
+    signature = inspect.signature(test)
+    run.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    return run
+
+
+async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    """Waits until a condition holds; fails the test when it does not come to hold."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "waited in vain for: " + inspect.getsource(condition).strip()
+        await asyncio.sleep(0.005)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Breaks a connection off."""
+    if not writer.transport.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()  # type: ignore[attr-defined]
+
+
+class Request:
+    """What an origin has read."""
+
+    def __init__(self, head: bytes, body: bytes, connection: int) -> None:
+        self.head, self.body, self.connection = head, body, connection
+        self.lines = head.split(b"\r\n")[:-2]
+        self.method, self.target, _version = self.lines[0].split(b" ")
+
+    def __getitem__(self, name: str) -> bytes:
+        """A field's values, joined; b"" when missing."""
+        pairs = [line.split(b":", 1) for line in self.lines[1:]]
+        return b", ".join(value.strip() for key, value in pairs if key.lower() == name.lower().encode())
+
+
+def ok(body: bytes = b"ok", *fields: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n" % (len(body), b"".join(field + b"\r\n" for field in fields)) + body
+
+
+Answer = Callable[[Request], Union[bytes, Awaitable[Optional[bytes]], None]]
+Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Origin:
+    """A server: ``answer`` gives each request's response, or None to close without one. ``raw`` has the connection to itself instead."""
+
+    def __init__(self, answer: Optional[Answer] = None, raw: Optional[Raw] = None) -> None:
+        self.answer: Answer = answer or (lambda request: ok(request.method + b" " + request.target))
+        self.raw = raw
+        self.requests: list[Request] = []
+        self.connections = 0
+        self.writers: list[asyncio.StreamWriter] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.problems: list[BaseException] = []
+        self.port = 0
+
+    async def start(self) -> Origin:
+        self.server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, limit=1 << 17)
+        self.port = self.server.sockets[0].getsockname()[1]
+        return self
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        self.connections += 1
+        self.writers.append(writer)
+        try:
+            await (self.raw(reader, writer) if self.raw else self._serve(reader, writer, self.connections))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the proxy has left
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - shown by the test that owns this origin
+            self.problems.append(error)
+        finally:
+            self.tasks.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        while True:
+            request = Request(await reader.readuntil(b"\r\n\r\n"), b"", number)
+            request.body = await read_body(reader, request)
+            self.requests.append(request)
+            answer = self.answer(request)
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if answer is None:
+                return
+            writer.write(answer)  # type: ignore[arg-type]
+            await writer.drain()
+
+    def hang_up(self) -> None:
+        """Closes every connection that stands."""
+        for writer in self.writers:
+            writer.close()
+        self.writers.clear()
+
+    async def stop(self) -> None:
+        self.server.close()
+        for task in list(self.tasks):
+            task.cancel()
+        self.hang_up()
+
+
+async def read_body(reader: asyncio.StreamReader, message: Union[Request, Response]) -> bytes:
+    if message["transfer-encoding"]:
+        return await read_chunks(reader)
+    return await reader.readexactly(int(message["content-length"] or 0))
+
+
+async def read_chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while True:
+        size = int(await reader.readuntil(b"\r\n"), 16)
+        body += await reader.readexactly(size)
+        assert await reader.readexactly(2) == b"\r\n"
+        if not size:
+            return body
+
+
+class Response:
+    def __init__(self, head: bytes) -> None:
+        self.head = head
+        self.lines = head.split(b"\r\n")[:-2]
+        found = re.fullmatch(rb"HTTP/1\.1 ([0-9]{3}) (.*)", self.lines[0])
+        assert found, head
+        self.status = int(found[1])
+        self.body = b""
+
+    __getitem__ = Request.__getitem__
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def response(self, method: bytes = b"GET") -> Response:
+        response = Response(await self.reader.readuntil(b"\r\n\r\n"))
+        if method == b"HEAD" or response.status < 200 or response.status in (204, 304):
+            return response
+        if response["transfer-encoding"] or response["content-length"]:
+            response.body = await read_body(self.reader, response)
+        else:
+            response.body = await self.reader.read(-1)
+        return response
+
+    async def get(self, target: str = "/", *fields: str, method: str = "GET", host: str = "a", body: bytes = b"") -> Response:
+        """One whole exchange."""
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *fields, *([f"Content-Length: {len(body)}"] if body else [])]
+        self.send("\r\n".join([*lines, "", ""]).encode() + body)
+        return await self.response(method.encode())
+
+    async def ended(self, seconds: float = 5.0) -> bytes:
+        """What still comes until the proxy closes in order."""
+        return await asyncio.wait_for(self.reader.read(-1), seconds)
+
+    async def reset(self) -> bytes:
+        """What still comes until the proxy breaks off; an orderly end fails the test."""
+        got = b""
+        try:
+            while True:
+                piece = await asyncio.wait_for(self.reader.read(65536), 5)
+                assert piece, f"an orderly end after {got!r}"
+                got += piece
+        except ConnectionResetError:
+            return got
+
+
+class Lab:
+    """One engine with one frontend, "lb/web", and one backend, "lb/app"; more by ``document``."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+        self.broken: list[str] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: self.broken.append(repr(context)))
+        self.engine = Engine(loop, log=self.lines.append, warn=self.warnings.append, wall_clock=lambda: 0.0)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self.listener.getsockname()[1]
+        self.origins: list[Origin] = []
+        self.clients: list[Client] = []
+        self.servers: tuple[Server, ...] = ()
+
+    async def origin(self, answer: Optional[Answer] = None, raw: Optional[Raw] = None) -> Origin:
+        origin = await Origin(answer, raw).start()
+        self.origins.append(origin)
+        return origin
+
+    async def serve(self, *origins: Union[Origin, Server], frontend: Optional[dict[str, Any]] = None, **backend: Any) -> None:
+        """Starts the engine, or changes its document: servers "s1", "s2"... Options as the model names them; timeouts as plain dicts."""
+        servers = tuple(o if isinstance(o, Server) else Server(f"s{n}", "127.0.0.1", o.port) for n, o in enumerate(origins, 1))
+        self.apply(self.document(self.frontend(**(frontend or {})), self.backend("app", *servers, **backend)))
+
+    def backend(self, name: str, *servers: Server, **options: Any) -> Backend:
+        options.setdefault("health_check", HealthCheck(type="none"))
+        timeouts = BackendTimeouts(**options.pop("timeouts", {}))
+        return Backend("lb", name, servers=servers, timeouts=timeouts, **options)
+
+    def frontend(self, name: str = "web", **options: Any) -> Frontend:
+        timeouts = FrontendTimeouts(**options.pop("timeouts", {}))
+        return Frontend("lb", name, self.port, ("127.0.0.1",), **{"default_backend": "app", **options}, timeouts=timeouts)
+
+    def document(self, *things: Any) -> Document:
+        document = Document()
+        for thing in things:
+            document = document.with_object(thing)
+        return document
+
+    def apply(self, document: Document) -> None:
+        listeners = {(key, "127.0.0.1", self.port): self.listener for key in document.frontends}
+        self.engine.apply(document, listeners)
+
+    async def client(self) -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 17))
+        self.clients.append(client)
+        return client
+
+    @property
+    def web(self) -> dict[str, int]:
+        counters: dict[str, int] = self.engine.stats()["frontends"]["lb/web"]
+        return counters
+
+    @property
+    def app(self) -> dict[str, Any]:
+        counters: dict[str, Any] = self.engine.stats()["backends"]["lb/app"]
+        return counters
+
+    def server(self, name: str = "s1") -> dict[str, int]:
+        counters: dict[str, int] = self.app["servers"][name]
+        return counters
+
+    def nothing_held(self) -> bool:
+        """Whether no client, no place at a server and no waiting is left over."""
+        stats = self.engine.stats()
+        return all(not backend["sessions"] and not backend["queue"] for backend in stats["backends"].values()) and all(
+            not frontend["connections"] for frontend in stats["frontends"].values()
+        )
+
+    async def close(self) -> None:
+        for client in self.clients:
+            reset(client.writer)
+        if self.engine.stats()["frontends"]:
+            await until(self.nothing_held)
+        self.engine.close()
+        self.listener.close()
+        for origin in self.origins:
+            await origin.stop()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        problems = [problem for origin in self.origins for problem in origin.problems]
+        assert not problems, problems

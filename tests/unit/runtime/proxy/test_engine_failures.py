@@ -1,0 +1,341 @@
+"""What clients are told when something is wrong: bad requests, servers that fail or are slow, limits, and every timeout."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from tandem._model import Server
+from tests.support.proxy_lab import Lab, Request, in_lab, ok, reset, until
+
+
+def closed_port() -> int:
+    """A port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that reads and never answers."""
+    await reader.read(-1)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\nHost: a\n\n", 400),
+        (b"\x16\x03\x01\0\0", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999999999999\r\n\r\n", 413),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: " + b"y" * 9000, 431),
+        (b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+    ],
+)
+@in_lab
+async def test_a_bad_request_is_answered_and_never_passed_on(lab: Lab, raw: bytes, status: int):
+    origin = await lab.origin()
+    await lab.serve(origin)
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + raw)
+    assert (await client.response()).status == 200
+    response = await client.response()
+    assert (response.status, response["connection"]) == (status, b"close")
+    assert await client.ended() == b""
+    assert len(origin.requests) == 1
+    assert lab.web["bad_requests"] == 1
+    assert lab.web["bytes_out"] < 1000
+
+
+@in_lab
+async def test_a_request_hidden_behind_a_bad_one_is_not_passed_on_RFC_9112_11_2(lab: Lab):
+    origin = await lab.origin()
+    await lab.serve(origin)
+    client = await lab.client()
+    client.send(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
+    assert (await client.response()).status == 400
+    assert await client.ended() == b""
+    assert origin.requests == []
+
+
+@in_lab
+async def test_a_bad_chunk_ends_the_request_on_both_sides_RFC_9112_7_1(lab: Lab):
+    got = b""
+
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal got
+        got = await reader.read(-1)
+
+    await lab.serve(await lab.origin(raw=raw))
+    client = await lab.client()
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+    await until(lambda: lab.app["sessions"])
+    client.send(b"zz\r\n\r\n0\r\n\r\n")
+    assert (await client.response()).status == 400
+    await until(lambda: got.endswith(b"2\r\nab\r\n"))
+
+
+@in_lab
+async def test_without_a_server_that_is_up_the_answer_is_503(lab: Lab):
+    await lab.serve()
+    assert (await (await lab.client()).get()).status == 503
+    head = await (await lab.client()).get(method="HEAD")
+    assert head.status == 503
+    lab.apply(lab.document(lab.frontend(default_backend="")))
+    assert (await (await lab.client()).get()).status == 503
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@in_lab
+async def test_a_server_that_refuses_connections_is_passed_over(lab: Lab, method: str):
+    origin = await lab.origin()
+    await lab.serve(Server("s1", "127.0.0.1", closed_port()), Server("s2", "127.0.0.1", origin.port), balance="first")
+    client = await lab.client()
+    for _ in range(3):
+        assert (await client.get(method=method, body=b"x")).status == 200
+    assert lab.server("s1")["connect_errors"] == 3
+    assert [request.body for request in origin.requests] == [b"x"] * 3
+
+
+@in_lab
+async def test_retries_stay_at_the_server_without_redispatch_and_end(lab: Lab):
+    origin = await lab.origin()
+    dead = Server("s1", "127.0.0.1", closed_port())
+    await lab.serve(dead, Server("s2", "127.0.0.1", origin.port), balance="first", redispatch=False, max_retries=2)
+    assert (await (await lab.client()).get()).status == 503
+    assert lab.server("s1")["connect_errors"] == 3
+    assert lab.server("s1")["retries"] == 2
+    assert origin.connections == 0
+    await lab.serve(dead, Server("s2", "127.0.0.1", origin.port), balance="first", max_retries=0)
+    assert (await (await lab.client()).get()).status == 503
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000,
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+    ],
+)
+@in_lab
+async def test_a_bad_answer_is_502(lab: Lab, answer: bytes):
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+
+    await lab.serve(await lab.origin(raw=raw))
+    response = await (await lab.client()).get()
+    assert (response.status, response["connection"]) == (502, b"close")
+    assert lab.server()["response_errors"] == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n",
+    ],
+)
+@in_lab
+async def test_half_an_answer_is_broken_off_with_a_reset_RFC_9112_8(lab: Lab, answer: bytes):
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer[:-4])
+        await asyncio.sleep(0.05)
+        writer.write(answer[-4:])
+
+    await lab.serve(await lab.origin(raw=raw), frontend={"access_log": "json"})
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (await client.reset()).startswith(b"HTTP/1.1 200 OK")
+    assert len(lab.lines) == 1
+
+
+@in_lab
+async def test_more_than_was_promised_is_nobodys_answer(lab: Lab):
+    origin = await lab.origin(lambda _request: ok(b"abc") + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+    await lab.serve(origin)
+    client = await lab.client()
+    for _ in range(3):
+        assert (await client.get()).body == b"abc"
+    assert origin.connections == 3
+
+
+# Timeouts
+
+
+@in_lab
+async def test_timeouts_request_ends_a_slow_head_with_408(lab: Lab):
+    await lab.serve(frontend={"timeouts": {"request_ms": 100}})
+    client = await lab.client()
+    for byte in b"GET / HTTP/1.1\r\nX":
+        client.send(bytes([byte]))
+        await asyncio.sleep(0.01)
+    assert (await client.response()).status == 408
+    assert await client.ended() == b""
+    silent = await lab.client()
+    assert await silent.ended() == b""
+
+
+@in_lab
+async def test_timeouts_keepalive_closes_an_idle_client_without_a_word(lab: Lab):
+    await lab.serve(await lab.origin(), frontend={"timeouts": {"keepalive_ms": 50}})
+    client = await lab.client()
+    await client.get()
+    assert await client.ended(1) == b""
+
+
+@in_lab
+async def test_timeouts_client_ends_a_body_that_stops_with_408(lab: Lab):
+    await lab.serve(await lab.origin(), frontend={"timeouts": {"client_ms": 50}})
+    client = await lab.client()
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+    assert (await client.response()).status == 408
+
+
+@in_lab
+async def test_timeouts_client_ends_a_client_that_does_not_read(lab: Lab):
+    body = b"x" * (32 << 20)
+    await lab.serve(await lab.origin(lambda _request: ok(body)), frontend={"timeouts": {"client_ms": 100}, "access_log": "json"})
+    client = await lab.client()
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.lines)
+    assert "does not read" in lab.lines[0]
+
+
+@in_lab
+async def test_timeouts_server_is_504_before_an_answer_and_a_reset_within_one(lab: Lab):
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/half" in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        await reader.read(-1)
+
+    origin = await lab.origin(raw=raw)
+    await lab.serve(origin, timeouts={"server_ms": 60})
+    assert (await (await lab.client()).get()).status == 504
+    assert origin.connections == 1  # it may have been carried out: it is not sent again
+    client = await lab.client()
+    client.send(b"GET /half HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (await client.reset()).endswith(b"half")
+
+
+@in_lab
+async def test_timeouts_server_counts_while_the_server_does_not_take_the_body(lab: Lab):
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(10)
+
+    await lab.serve(await lab.origin(raw=raw), timeouts={"server_ms": 100}, frontend={"timeouts": {"client_ms": 5000}})
+    client = await lab.client()
+    client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n" + b"x" * (48 << 20))
+    assert (await client.response()).status == 504
+
+
+@in_lab
+async def test_timeouts_connect_is_503_after_all_retries(lab: Lab):
+    # A full accept queue: the kernel drops further connection attempts.
+    with socket.socket() as full, socket.socket() as filler, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for sock in (filler, second):
+            sock.setblocking(False)
+            sock.connect_ex(full.getsockname())
+        port = full.getsockname()[1]
+        await lab.serve(Server("s1", "127.0.0.1", port), timeouts={"connect_ms": 50}, max_retries=1)
+        response = await (await lab.client()).get()
+    assert response.status == 503
+    assert lab.server()["connect_errors"] == 2
+
+
+@in_lab
+async def test_timeouts_tunnel_ends_a_silent_tunnel(lab: Lab):
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+        await reader.read(-1)
+
+    await lab.serve(await lab.origin(raw=raw), timeouts={"tunnel_ms": 50})
+    client = await lab.client()
+    assert (await client.get("/", "Connection: upgrade", "Upgrade: x")).status == 101
+    assert await client.reset() == b""
+    assert lab.server()["response_errors"] == 0
+
+
+# Limits
+
+
+@in_lab
+async def test_servers_take_as_many_at_once_as_max_connections_says_and_others_wait_in_order(lab: Lab):
+    most = now = 0
+
+    async def answer(request: Request) -> bytes:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return ok(request.target)
+
+    origin = await lab.origin(answer)
+    await lab.serve(Server("s1", "127.0.0.1", origin.port, max_connections=2))
+    clients = [await lab.client() for _ in range(12)]
+    answers = await asyncio.gather(*(client.get(f"/{n}") for n, client in enumerate(clients)))
+    assert [answer.status for answer in answers] == [200] * 12
+    assert most == 2
+    assert lab.app["queue_max_seen"] == 10
+    assert [int(request.target[1:]) for request in origin.requests] == sorted(int(request.target[1:]) for request in origin.requests)
+
+
+@in_lab
+async def test_a_wait_in_the_queue_ends_with_503_after_timeouts_queue_and_when_it_is_full(lab: Lab):
+    await lab.serve(await lab.origin(raw=silence), max_connections=1, max_queue=1, timeouts={"queue_ms": 80})
+    first, second, third = [await lab.client() for _ in range(3)]
+    first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["sessions"] == 1)
+    second.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["queue"] == 1)
+    assert (await third.get()).status == 503
+    assert lab.app["queue_timeouts"] == 0
+    assert (await second.response()).status == 503
+    assert lab.app["queue_timeouts"] == 1
+    assert lab.app["queue"] == 0
+
+
+@in_lab
+async def test_a_client_that_leaves_the_queue_leaves_no_trace(lab: Lab):
+    await lab.serve(await lab.origin(raw=silence), max_connections=1)
+    first, second = await lab.client(), await lab.client()
+    first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["sessions"] == 1)
+    second.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
+    second.send(b"\r\n")
+    await until(lambda: lab.app["queue"] == 1)
+    reset(second.writer)
+    await until(lambda: lab.app["queue"] == 0)
+
+
+@in_lab
+async def test_max_connections_of_a_frontend_leaves_clients_waiting_outside(lab: Lab):
+    await lab.serve(await lab.origin(), frontend={"max_connections": 2})
+    clients = [await lab.client() for _ in range(4)]
+    await clients[0].get()
+    await clients[1].get()
+    waiting = asyncio.ensure_future(clients[2].get())
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    assert lab.web["connections"] == 2
+    clients[0].writer.close()
+    assert (await waiting).status == 200
+    clients[1].writer.close()
+    assert (await clients[3].get()).status == 200

@@ -1,0 +1,356 @@
+"""What the engine remembers and what a new document changes: stickiness, health, hot apply, drain, counters, the access log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tandem._model import Route, Server, Sticky
+from tests.support.proxy_lab import Client, Lab, Origin, Request, in_lab, ok, until
+
+
+async def named(lab: Lab, *names: str) -> list[Server]:
+    """Servers that answer with their name."""
+    return [Server(name, "127.0.0.1", (await lab.origin(lambda _request, name=name: ok(name.encode()))).port) for name in names]
+
+
+async def seen(client: Client, count: int, *fields: str) -> set[bytes]:
+    return {(await client.get("/", *fields)).body for _ in range(count)}
+
+
+# Stickiness
+
+
+@in_lab
+async def test_a_cookie_binds_a_client_to_its_server(lab: Lab):
+    origin = await lab.origin(lambda request: ok(request["cookie"]))
+    servers = [*await named(lab, "a", "b", "c"), Server("d", "127.0.0.1", origin.port)]
+    await lab.serve(*servers, sticky=Sticky(type="cookie", cookie_name="LB", ttl_ms=60_000))
+    first = await (await lab.client()).get()
+    cookie = first["set-cookie"].partition(b";")[0].decode()
+    assert cookie.startswith("LB=")
+    assert b"Max-Age=60" in first["set-cookie"]
+    client = await lab.client()
+    for _ in range(8):
+        response = await client.get("/", f"Cookie: x=y; {cookie}")
+        assert response["set-cookie"] == b""
+        assert response.body == (first.body or b"x=y")
+
+
+@in_lab
+async def test_a_cookie_of_a_server_that_is_down_is_replaced(lab: Lab):
+    a, b = await named(lab, "a", "b")
+    await lab.serve(a, b, balance="first", sticky=Sticky(type="cookie"))
+    cookie = (await (await lab.client()).get())["set-cookie"].partition(b";")[0].decode()
+    await lab.serve(b, sticky=Sticky(type="cookie"))
+    client = await lab.client()
+    response = await client.get("/", f"Cookie: {cookie}")
+    assert response.body == b"b"
+    assert response["set-cookie"].startswith(b"TANDEM=")
+    assert (await client.get("/", "Cookie: TANDEM=made-up")).status == 200
+
+
+@in_lab
+async def test_weight_0_keeps_those_who_are_bound_and_takes_nobody_new(lab: Lab):
+    a, b = await named(lab, "a", "b")
+    await lab.serve(a, b, balance="first", sticky=Sticky(type="cookie"))
+    cookie = (await (await lab.client()).get())["set-cookie"].partition(b";")[0].decode()
+    await lab.serve(Server("a", "127.0.0.1", a.port, weight=0), b, balance="first", sticky=Sticky(type="cookie"))
+    client = await lab.client()
+    assert await seen(client, 5, f"Cookie: {cookie}") == {b"a"}
+    assert await seen(client, 5) == {b"b"}
+
+
+@in_lab
+async def test_a_source_stays_at_its_server_and_other_workers_are_told(lab: Lab):
+    told: list[tuple[str, str, str]] = []
+    lab.engine._announce = lambda *binding: told.append(binding)
+    servers = await named(lab, "a", "b", "c")
+    await lab.serve(*servers, sticky=Sticky(type="source"))
+    bodies = set()
+    for _ in range(5):
+        bodies |= await seen(await lab.client(), 3)
+    assert len(bodies) == 1
+    name = bodies.pop().decode()
+    assert told == [("lb/app", "127.0.0.1", name)]
+    other = next(server.name for server in servers if server.name != name)
+    lab.engine.bind("lb/app", "127.0.0.1", other)
+    assert await seen(await lab.client(), 3) == {other.encode()}
+
+
+# Health
+
+
+@in_lab
+async def test_checked_servers_are_down_until_they_are_said_to_be_up(lab: Lab):
+    from tandem._model import HealthCheck
+
+    a, b = await named(lab, "a", "b")
+    await lab.serve(a, b, health_check=HealthCheck())
+    client = await lab.client()
+    assert (await client.get()).status == 503
+    lab.engine.set_health({"lb/app": {"b": True}})
+    client = await lab.client()
+    assert await seen(client, 4) == {b"b"}
+    lab.engine.set_health({"lb/app": {"a": True, "b": True}})
+    assert await seen(client, 4) == {b"a", b"b"}
+    lab.engine.set_health({"lb/app": {"a": True, "b": False}})
+    assert await seen(client, 4) == {b"a"}
+
+
+@in_lab
+async def test_backups_take_over_when_no_other_server_can(lab: Lab):
+    from tandem._model import HealthCheck
+
+    a, b = await named(lab, "a", "b")
+    spare = Server("b", "127.0.0.1", b.port, backup=True)
+    await lab.serve(a, spare, health_check=HealthCheck())
+    lab.engine.set_health({"lb/app": {"a": True, "b": True}})
+    client = await lab.client()
+    assert await seen(client, 4) == {b"a"}
+    lab.engine.set_health({"lb/app": {"a": False, "b": True}})
+    assert await seen(client, 4) == {b"b"}
+    lab.engine.set_health({"lb/app": {"a": True, "b": True}})
+    assert await seen(client, 4) == {b"a"}
+
+
+@pytest.mark.parametrize("action", ["none", "shutdown_sessions"])
+@in_lab
+async def test_on_marked_down_decides_what_becomes_of_sessions(lab: Lab, action: str):
+    from tandem._model import HealthCheck
+
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+        await go_on.wait()
+        writer.write(b"full")
+
+    go_on = asyncio.Event()
+    await lab.serve(await lab.origin(raw=half), health_check=HealthCheck(), on_marked_down=action)
+    lab.engine.set_health({"lb/app": {"s1": True}})
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await client.reader.readuntil(b"half")
+    lab.engine.set_health({"lb/app": {"s1": False}})
+    if action == "shutdown_sessions":
+        assert await client.reset() == b""
+    else:
+        go_on.set()
+        assert await client.reader.readexactly(4) == b"full"
+
+
+# A new document
+
+
+@in_lab
+async def test_documents_change_under_load_without_a_failed_request_or_a_closed_connection(lab: Lab):
+    async def answer(request: Request) -> bytes:
+        await asyncio.sleep(0.002)
+        return ok(request.body)
+
+    origins = [await lab.origin(answer) for _ in range(3)]
+    await lab.serve(*origins)
+    done, stop = 0, False
+
+    async def load(n: int) -> None:
+        nonlocal done
+        client = await lab.client()
+        while not stop:
+            response = await client.get("/", method="PUT" if n % 2 else "POST", body=b"%d" % n)
+            assert (response.status, response.body, response["connection"]) == (200, b"%d" % n, b"")
+            done += 1
+
+    loads = [asyncio.ensure_future(load(n)) for n in range(12)]
+    for n in range(30):
+        before = done
+        await until(lambda before=before: done > before + 10 or any(task.done() for task in loads))
+        some = origins[n % 3 :] if n % 4 else origins
+        options = {"balance": ("leastconn", "roundrobin", "source", "first")[n % 4], "max_connections": n % 2 * 5}
+        await lab.serve(*some, frontend={"routes": (Route("app", "", "/x"),) if n % 2 else ()}, **options)
+    stop = True
+    await asyncio.gather(*loads)
+    assert lab.web["connections_total"] == 12
+    assert lab.web["responses_2xx"] == done
+
+
+@in_lab
+async def test_an_unchanged_server_keeps_its_connections_and_counters(lab: Lab):
+    origin = await lab.origin()
+    await lab.serve(origin)
+    await (await lab.client()).get()
+    await lab.serve(origin, max_retries=1)
+    assert lab.server()["idle"] == 1
+    await (await lab.client()).get()
+    assert origin.connections == 1
+    assert lab.server()["sessions_total"] == 2
+
+
+@in_lab
+async def test_a_server_at_a_new_address_gets_new_connections(lab: Lab):
+    old, new = await lab.origin(lambda _r: ok(b"old")), await lab.origin(lambda _r: ok(b"new"))
+    await lab.serve(old)
+    client = await lab.client()
+    assert (await client.get()).body == b"old"
+    await lab.serve(new)
+    assert (await client.get()).body == b"new"
+
+
+@in_lab
+async def test_a_request_under_way_at_a_removed_server_is_finished(lab: Lab):
+    go_on = asyncio.Event()
+
+    async def answer(_request: Request) -> bytes:
+        await go_on.wait()
+        return ok(b"old")
+
+    old, new = await lab.origin(answer), await lab.origin(lambda _r: ok(b"new"))
+    await lab.serve(old)
+    client = await lab.client()
+    waiting = asyncio.ensure_future(client.get())
+    await until(lambda: old.requests)
+    lab.apply(lab.document(lab.frontend(default_backend="other"), lab.backend("other", Server("n", "127.0.0.1", new.port))))
+    go_on.set()
+    assert (await waiting).body == b"old"
+    assert (await client.get()).body == b"new"
+    await until(lambda: not old.tasks)
+
+
+@in_lab
+async def test_those_who_wait_for_a_removed_backend_are_told_at_once(lab: Lab):
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+
+    await lab.serve(await lab.origin(raw=hold), max_connections=1)
+    first, second = await lab.client(), await lab.client()
+    first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["sessions"] == 1)
+    second.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["queue"] == 1)
+    lab.apply(lab.document(lab.frontend(default_backend="")))
+    assert (await asyncio.wait_for(second.response(), 2)).status == 503
+
+
+@in_lab
+async def test_a_removed_frontend_closes_its_listener_and_idle_clients_and_finishes_the_others(lab: Lab):
+    go_on = asyncio.Event()
+
+    async def answer(_request: Request) -> bytes:
+        await go_on.wait()
+        return ok()
+
+    origin = await lab.origin(lambda request: answer(request) if request.target == b"/slow" else ok())
+    await lab.serve(origin)
+    idle, busy = await lab.client(), await lab.client()
+    await idle.get()
+    waiting = asyncio.ensure_future(busy.get("/slow"))
+    await until(lambda: len(origin.requests) == 2)
+    lab.apply(lab.document())
+    assert await idle.ended() == b""
+    with pytest.raises(ConnectionRefusedError):
+        await lab.client()
+    go_on.set()
+    response = await waiting
+    assert (response.status, response["connection"]) == (200, b"close")
+    assert await busy.ended() == b""
+    await until(lambda: not lab.engine._leaving)
+
+
+@in_lab
+async def test_draining_finishes_what_runs_and_then_returns(lab: Lab):
+    go_on = asyncio.Event()
+
+    async def answer(_request: Request) -> bytes:
+        await go_on.wait()
+        return ok()
+
+    origin = await lab.origin(answer)
+    await lab.serve(origin)
+    idle, busy = await lab.client(), await lab.client()
+    waiting = asyncio.ensure_future(busy.get())
+    await until(lambda: origin.requests and lab.web["connections"] == 2)
+    draining = asyncio.ensure_future(lab.engine.drain())
+    assert await idle.ended() == b""
+    assert not draining.done()
+    with pytest.raises(ConnectionRefusedError):
+        await lab.client()
+    go_on.set()
+    assert (await waiting)["connection"] == b"close"
+    await asyncio.wait_for(draining, 5)
+
+
+@in_lab
+async def test_draining_an_idle_engine_returns_at_once(lab: Lab):
+    await lab.serve()
+    await asyncio.wait_for(lab.engine.drain(), 1)
+
+
+# Counters and the access log
+
+
+@in_lab
+async def test_every_request_leaves_one_line_in_the_access_log(lab: Lab):
+    async def answer(request: Request) -> bytes:
+        await asyncio.sleep(0.01)
+        return ok(b"12345")
+
+    await lab.serve(await lab.origin(answer), frontend={"access_log": "json"})
+    client = await lab.client()
+    await client.get("/a?b", "User-Agent: test", "Referer: http://r/", host="h.example")
+    client.send(b"nonsense\r\n\r\n")
+    await client.response()
+    await client.ended()
+    first, second = [json.loads(line) for line in lab.lines]
+    duration = first.pop("duration_ms")
+    assert 10 <= duration < 2000
+    assert first["bytes"] > 5
+    del first["bytes"]
+    assert first == {
+        "time": "1970-01-01T00:00:00.000Z",
+        "client": "127.0.0.1",
+        "frontend": "lb/web",
+        "backend": "lb/app",
+        "server": "s1",
+        "method": "GET",
+        "target": "/a?b",
+        "version": "HTTP/1.1",
+        "host": "h.example",
+        "user_agent": "test",
+        "referer": "http://r/",
+        "status": 200,
+        "retries": 0,
+        "problem": "",
+    }
+    assert (second["status"], second["method"], second["server"], second["backend"]) == (400, "", "", "")
+    assert "request line" in second["problem"]
+    assert second["duration_ms"] < 10
+
+
+@in_lab
+async def test_the_common_form_is_one_line_each_as_well(lab: Lab):
+    await lab.serve(await lab.origin(), frontend={"access_log": "common"})
+    client = await lab.client()
+    for n in range(3):
+        await client.get(f"/{n}")
+    assert [line.split('"')[1] for line in lab.lines] == [f"GET /{n} HTTP/1.1" for n in range(3)]
+
+
+@in_lab
+async def test_a_client_that_leaves_early_is_logged_and_gives_its_place_back(lab: Lab):
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx")
+        while True:
+            writer.write(b"x" * 100)
+            await asyncio.sleep(0.01)
+
+    origin: Origin = await lab.origin(raw=hold)
+    await lab.serve(origin, frontend={"access_log": "json"})
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await client.reader.readuntil(b"\r\n\r\n")
+    client.writer.close()
+    await until(lambda: lab.lines)
+    assert json.loads(lab.lines[0])["problem"] == "the client left before its answer was complete"
+    await until(lab.nothing_held)
