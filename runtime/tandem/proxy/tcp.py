@@ -9,20 +9,36 @@ from .session import Session
 if TYPE_CHECKING:
     import asyncio
 
+    from .engine import Engine
+    from .state import FrontendState
+
 
 class TcpSession(Session):
-    """Connects to a server first and reads nothing from the client until that stands, so nothing has to be kept."""
+    """Connects to a server first. Of what the client sends until then one read is held, and no more is read.
+
+    Pausing in ``connection_made`` would be simpler, but asyncio before Python 3.11 begins to read after it all the same.
+    """
+
+    def __init__(self, engine: Engine, frontend: FrontendState) -> None:
+        super().__init__(engine, frontend)
+        self._early = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.transport.pause_reading()
         backend = self.frontend.default
         if backend is None:
             self.no_server("the frontend has no backend")
         else:
             self.find_server(backend)
 
+    def received(self, data: bytes) -> None:
+        self._early += data
+        self.transport.pause_reading()
+
     def ready(self, reused: bool) -> None:
+        early, self._early = self._early, b""
+        if early and self.upstream is not None:
+            self.upstream.transport.write(early)
         self.start_tunnel()
 
     def no_server(self, why: str) -> None:
