@@ -6,7 +6,8 @@ Objects are compared as the model makes them: lists without an order are sorted 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -48,11 +49,32 @@ def plan(have: Document, want: Document) -> list[Change]:
     return changes
 
 
-def diff(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
-    """Ansible's diff: the objects that differ, whole, on both sides. Both are empty when nothing changes."""
-    before = {describe(change.kind, change.key): change.before for change in changes if change.before is not None}
-    after = {describe(change.kind, change.key): change.after for change in changes if change.after is not None}
-    return {"before": before, "after": after}
+def diff(changes: Sequence[Change]) -> dict[str, str]:
+    """Ansible's diff: of the objects that differ, one line an option, which can be read by itself. Both sides are empty when nothing changes."""
+    return {
+        "before": _text([(change, change.before) for change in changes]),
+        "after": _text([(change, change.after) for change in changes]),
+    }
+
+
+def _text(sides: Sequence[tuple[Change, Optional[dict[str, Any]]]]) -> str:
+    lines = []
+    for change, options in sides:
+        where = describe(change.kind, change.key)
+        lines += [f"{where} {option}: {value}" for option, value in _lines(options or {})]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _lines(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Option and value as a user would write them; members of lists under their names, in the list's order."""
+    for name, value in sorted(options.items()):
+        if isinstance(value, dict) and value:
+            yield from _lines(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for index, member in enumerate(value):
+                yield from _lines(member, f"{prefix}{name}[{member.get('name', index)}].")
+        else:
+            yield prefix + name, json.dumps(value, sort_keys=True)
 
 
 def _options(thing: Any) -> Optional[dict[str, Any]]:

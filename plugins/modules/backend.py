@@ -288,6 +288,7 @@ problems:
   elements: raw
 """
 
+from ansible_collections.tandem.lb.plugins.module_utils import _floor  # noqa: F401  pylint: disable=unused-import
 from ansible_collections.tandem.lb.plugins.module_utils._model import Backend
 from ansible_collections.tandem.lb.plugins.module_utils._resource import run_object
 

@@ -562,6 +562,7 @@ problems:
   elements: raw
 """
 
+from ansible_collections.tandem.lb.plugins.module_utils import _floor  # noqa: F401  pylint: disable=unused-import
 from ansible_collections.tandem.lb.plugins.module_utils._release import ensure_runtime
 from ansible_collections.tandem.lb.plugins.module_utils._resource import run_config
 

@@ -87,6 +87,9 @@ done:
   sample: [release installed, release switched, services started]
 """
 
+import json
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tandem.lb.plugins.module_utils import _floor  # noqa: F401  pylint: disable=unused-import
 from ansible_collections.tandem.lb.plugins.module_utils._model import ModelError, Problem
@@ -125,8 +128,12 @@ def main() -> None:
             previous=deployment.previous,
             running_release=deployment.running_releases,
             restart_needed=bool(release) and deployment.restart_needed,
-            diff={"before": before if done else {}, "after": after if done else {}},
+            diff={"before": _text(before), "after": _text(after)} if done else {"before": "", "after": ""},
         )
+
+
+def _text(side: dict[str, Any]) -> str:
+    return "".join(f"{name}: {json.dumps(value)}\n" for name, value in side.items())
 
 
 def _refuse_while_stated(paths: Paths) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from plugins.plugin_utils._bundle import digest, pack
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -20,6 +25,16 @@ def link_collection(folder: Path) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.symlink_to(CHECKOUT, target_is_directory=True)
     return folder
+
+
+@functools.lru_cache(maxsize=1)
+def packed_bundle() -> dict[str, str]:
+    """The runtime as the action plugin hands it to a module, packed once and removed with the test run."""
+    folder = tempfile.TemporaryDirectory(prefix="tandem-bundle-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "bundle.tar.gz"
+    path.write_bytes(pack())
+    return {"digest": digest(), "path": str(path)}
 
 
 @dataclass(frozen=True)
@@ -40,10 +55,16 @@ class Host:
     python: str = sys.executable
     before: str = "pass"
 
+    def stop(self) -> None:
+        """Ends the services that a module may have started."""
+        program = self.prefix / "opt/tandem/current/bin/tandem"
+        if program.exists():
+            subprocess.run([str(program), "--prefix", str(self.prefix), "manager", "stop"], timeout=60, check=True)
+
     def run(self, module: str, *, check: bool = False, **options: Any) -> Answer:
         """Runs one module with ``options``. ``before`` is Python that its process runs first (to set limits)."""
         internal = {"_ansible_check_mode": check, "_ansible_diff": True}
-        arguments = {"ANSIBLE_MODULE_ARGS": {"node": self.node, "prefix": str(self.prefix), **internal, **options}}
+        arguments = {"ANSIBLE_MODULE_ARGS": {"node": self.node, "prefix": str(self.prefix), "bundle": packed_bundle(), **internal, **options}}
         name = f"ansible_collections.tandem.lb.plugins.modules.{module}"
         code = f"import runpy\n{self.before}\nrunpy.run_module({name!r}, run_name='__main__')"
         ran = subprocess.run(
@@ -59,9 +80,11 @@ class Host:
         return Answer(json.loads(ran.stdout), ran.stdout + ran.stderr)
 
     def tree(self) -> str:
-        """A hash of every path below the prefix with its mode and content: equal when nothing was written."""
+        """A hash of every path below the prefix with its mode and content: equal when no module wrote anything."""
         digest = hashlib.sha256()
         for path in sorted(self.prefix.rglob("*")):
+            if path.relative_to(self.prefix).parts[0] in ("run", "var"):
+                continue  # sockets and logs of the services, which go on working
             content = path.read_bytes() if path.is_file() else b""
             digest.update(f"{path}\0{path.lstat().st_mode}\0{len(content)}\0".encode() + content)
         return digest.hexdigest()

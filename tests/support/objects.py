@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import socket
+
+
+def _free_port(kind: int) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.11", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+PORT = _free_port(socket.SOCK_STREAM)
 KEY = "a-shared-key-nobody-may-see"
-FLOATING_IP = {"name": "shop-ip", "address": "192.0.2.100/24", "attach": "none"}
-NODES = {"master": {"node": "lb-a", "address": "192.0.2.11"}, "backup": {"node": "lb-b", "address": "192.0.2.12"}}
-LOAD_BALANCER = {"name": "edge", **NODES, "floating_ips": ["shop-ip"], "heartbeat": {"transport": "udp", "key": KEY}}
-SERVERS = [{"name": "app-1", "address": "192.0.2.21"}, {"name": "app-2", "address": "192.0.2.22"}]
+FLOATING_IP = {"name": "shop-ip", "address": "127.0.0.100/8", "attach": "none"}
+NODES = {"master": {"node": "lb-a", "address": "127.0.0.11"}, "backup": {"node": "lb-b", "address": "127.0.0.12"}}
+HEARTBEAT = {"transport": "udp", "port": _free_port(socket.SOCK_DGRAM), "key": KEY}
+LOAD_BALANCER = {"name": "edge", **NODES, "floating_ips": ["shop-ip"], "heartbeat": HEARTBEAT}
+    "name": "edge",
+    **NODES,
+    "floating_ips": ["shop-ip"],
+    "heartbeat": {"transport": "udp", "port": _free_port(socket.SOCK_DGRAM), "key": KEY},
+}
+SERVERS = [{"name": "app-1", "address": "127.0.0.21"}, {"name": "app-2", "address": "127.0.0.22"}]
 BACKEND = {"load_balancer": "edge", "name": "shop", "port": 8080, "servers": SERVERS}
-FRONTEND = {"load_balancer": "edge", "name": "web", "port": 80, "default_backend": "shop"}
+FRONTEND = {"load_balancer": "edge", "name": "web", "port": PORT, "default_backend": "shop"}
 ALL = {"floating_ips": [FLOATING_IP], "load_balancers": [LOAD_BALANCER], "backends": [BACKEND], "frontends": [FRONTEND]}

@@ -14,7 +14,7 @@ FULL = all_stated(model.Document(), ALL, {}, "merged")
 
 def test_equal_documents_of_different_generations_need_nothing():
     assert plan(FULL, dataclasses.replace(FULL, generation=7)) == []
-    assert diff([]) == {"before": {}, "after": {}}
+    assert diff([]) == {"before": "", "after": ""}
 
 
 def test_creation_and_removal_come_in_the_order_of_reference():
@@ -43,3 +43,12 @@ def test_the_order_of_servers_counts_only_where_the_first_is_preferred():
 def test_objects_that_use_each_other_are_removed_together_in_any_order():
     marks = {kind: ALL[kind] for kind in ("load_balancers", "backends", "frontends")}
     assert [change.kind for change in plan(FULL, all_removed(FULL, marks))] == list(marks)
+
+
+def test_a_diff_has_one_line_an_option_that_can_be_read_by_itself():
+    want = all_stated(FULL, {"backends": [{**BACKEND, "servers": [{**SERVERS[0], "weight": 5, "backup": True}, SERVERS[1]]}]}, {}, "merged")
+    shown = diff(plan(FULL, want))
+    lines = {side: shown[side].splitlines() for side in shown}
+    differing = [line for line in lines["after"] if line not in lines["before"]]
+    assert differing == ['backend "edge/shop" servers[app-1].backup: true', 'backend "edge/shop" servers[app-1].weight: 5']
+    assert len(lines["before"]) == len(lines["after"])

@@ -22,7 +22,9 @@ def collections(tmp_path_factory):
 def host(collections, tmp_path):
     prefix = tmp_path / "host"
     prefix.mkdir()
-    return Host(collections, prefix)
+    made = Host(collections, prefix)
+    yield made
+    made.stop()
 
 
 @pytest.fixture

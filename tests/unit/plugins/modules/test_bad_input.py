@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from tests.support.objects import ALL, BACKEND, FLOATING_IP, FRONTEND, LOAD_BALANCER
+from tests.support.objects import ALL, BACKEND, FLOATING_IP, FRONTEND, LOAD_BALANCER, PORT
 
 WRONG = {
     "an unknown backend": (
@@ -22,7 +22,7 @@ WRONG = {
     "an address and port claimed twice": (
         "frontend",
         {**FRONTEND, "name": "other"},
-        ["port", "80", 'frontend "edge/', "192.0.2.100:80", "another port"],
+        ["port", str(PORT), 'frontend "edge/', f"127.0.0.100:{PORT}", "another port"],
     ),
     "a timeout above the interval": (
         "backend",
@@ -35,8 +35,8 @@ WRONG = {
         {**BACKEND, "servers": [{"name": "app-1", "address": "app-1.example.com"}]},
         ["servers[app-1].address", '"app-1.example.com"', "not an IP address", "Give an IPv4"],
     ),
-    "an address without its prefix length": ("floating_ip", {**FLOATING_IP, "address": "192.0.2.100"}, ["address", "lacks its prefix length", "/24"]),
-    "an address that another one has": ("floating_ip", {**FLOATING_IP, "name": "two"}, ["address", '"192.0.2.100"', 'floating IP "shop-ip"']),
+    "an address without its prefix length": ("floating_ip", {**FLOATING_IP, "address": "127.0.0.100"}, ["address", "lacks its prefix length", "/24"]),
+    "an address that another one has": ("floating_ip", {**FLOATING_IP, "name": "two"}, ["address", '"127.0.0.100"', 'floating IP "shop-ip"']),
     "no address for a new floating IP": ("floating_ip", {"name": "new"}, ["address is not given", "no default"]),
     "a floating IP in use": ("floating_ip", {"name": "shop-ip", "state": "absent"}, ["absent", 'load balancer "edge"', "Remove these first"]),
     "a backend in use": ("backend", {"load_balancer": "edge", "name": "shop", "state": "absent"}, ["absent", 'frontend "edge/web"']),
