@@ -1,4 +1,4 @@
-"""One worker's engine on a listener of its own, without a supervisor: what the benchmark measures. `worker.py LISTEN_PORT SERVER_PORT`."""
+"""One worker's engine on a listener of its own, without a supervisor: what the benchmark measures. ``worker.py LISTEN_PORT SERVER_PORT [uvloop]``."""
 
 from __future__ import annotations
 
@@ -24,4 +24,8 @@ async def main(listen_port: int, server_port: int) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[3:] == ["uvloop"]:
+        import uvloop
+
+        uvloop.install()
     asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,6 @@
+"""The benchmark of ``make bench``: Tandem beside HAProxy and nginx on this machine, each alone on one core.
+
+Run it as ``python -m tests.bench`` from the top of the checkout; ``--help`` shows its two options. It needs Linux with two cores, and haproxy,
+nginx and wrk from the distribution. The proxy under test has the first core to itself; the origin (nginx) and wrk share the second. All proxies are
+measured in turn, round after round, so that whatever else the machine does meets all of them alike; what counts is the median.
+"""

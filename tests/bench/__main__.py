@@ -1,0 +1,226 @@
+"""Measures and prints the table. See the package's docstring for how."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REFERENCE = "HAProxy"
+BIG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Load:
+    """One kind of traffic: what wrk asks for, over how many connections, and what is read from its report."""
+
+    title: str
+    path: str
+    connections: int
+    unit: str
+
+
+LOADS = (
+    Load("small requests, kept connections", "/small", 32, "requests/s"),
+    Load("bodies of 1 MiB", "/big", 8, "MiB/s"),
+)
+
+
+class Unable(Exception):
+    """Why there is no benchmark here; shown without a traceback."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Tandem beside HAProxy and nginx, each alone on one core.")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (5)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long each measurement takes (2)")
+    options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: sys.exit(1))
+    try:
+        bench(options.rounds, options.seconds)
+    except Unable as reason:
+        sys.exit(f"No benchmark: {reason}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")
+
+
+def bench(rounds: int, seconds: float) -> None:
+    missing = [name for name in ("haproxy", "nginx", "wrk", "taskset") if not tool(name)]
+    if missing:
+        raise Unable(f"{', '.join(missing)} missing. On Debian and Ubuntu: apt-get install haproxy nginx-light wrk util-linux")
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise Unable("it needs two cores, one for the proxy under test and one for the origin and wrk")
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tandem-bench-")))
+        folder.chmod(0o755)
+        (folder / "small").write_bytes(b"x" * 128)
+        (folder / "big").write_bytes(os.urandom(BIG_BYTES))
+        origin = free_port()
+        serving = nginx_command(folder, "origin", f"listen 127.0.0.1:{origin}; root {folder};")
+        start(stack, folder, cores[1], "origin", port=origin, command=serving)
+        subjects = start_subjects(stack, folder, cores[0], origin)
+        report(measure(subjects, cores[1], rounds, seconds), rounds, seconds)
+
+
+def start_subjects(stack: contextlib.ExitStack, folder: Path, core: int, origin: int) -> dict[str, int]:
+    """Name to port of every proxy that is compared."""
+    worker = [sys.executable, str(HERE / "worker.py")]
+    ports = {name: free_port() for name in (REFERENCE, "nginx", "Tandem")}
+    start(stack, folder, core, REFERENCE, port=ports[REFERENCE], command=haproxy_command(folder, ports[REFERENCE], origin))
+    passing = f"listen 127.0.0.1:{ports['nginx']}; location / {{ proxy_pass http://origin; {NGINX_PROXY} }}"
+    upstream = f"upstream origin {{ server 127.0.0.1:{origin}; keepalive 64; keepalive_requests 1000000000; }}"
+    start(stack, folder, core, "nginx", port=ports["nginx"], command=nginx_command(folder, "proxy", passing, upstream))
+    start(stack, folder, core, "Tandem", port=ports["Tandem"], command=[*worker, str(ports["Tandem"]), str(origin)])
+    if importlib.util.find_spec("uvloop"):
+        port = ports["Tandem on uvloop"] = free_port()
+        start(stack, folder, core, "Tandem on uvloop", port=port, command=[*worker, str(port), str(origin), "uvloop"])
+    return ports
+
+
+def measure(subjects: dict[str, int], core: int, rounds: int, seconds: float) -> dict[tuple[str, Load], list[float]]:
+    figures: dict[tuple[str, Load], list[float]] = {(name, load): [] for name in subjects for load in LOADS}
+    for number in range(rounds + 1):
+        for load in LOADS:
+            for name, port in subjects.items():
+                # The first round is short and not counted: caches, pools and processor clocks warm up in it.
+                figure = wrk(name, port, load, core, seconds if number else 0.5)
+                if number:
+                    figures[name, load].append(figure)
+        if sys.stderr.isatty():
+            print(f"\rround {number} of {rounds} ", end="" if number < rounds else "\r", file=sys.stderr, flush=True)
+    return figures
+
+
+def wrk(name: str, port: int, load: Load, core: int, seconds: float) -> float:
+    """What one run of wrk reports. It counts whole seconds only, so it is stopped by a signal, which it takes as the end."""
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{load.connections}", "-d60s", f"http://127.0.0.1:{port}{load.path}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            time.sleep(seconds)
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    found = re.search(r"Requests/sec:\s+([0-9.]+)", output)
+    if found is None or re.search(r"Non-2xx|Socket errors: (?!connect 0, read 0, write 0, timeout 0)", output):
+        raise Unable(f"{name} failed under load ({load.title}):\n{output}")
+    return float(found[1]) * (BIG_BYTES / (1 << 20) if load.unit == "MiB/s" else 1)
+
+
+def report(figures: dict[tuple[str, Load], list[float]], rounds: int, seconds: float) -> None:
+    print(f"{platform.machine()}, {processor()}, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, {versions()}")
+    print(f"One core each; median of {rounds} rounds of {seconds:g} s; ratio to {REFERENCE} of the same round, median and range.\n")
+    for load in LOADS:
+        print(f"| {load.title} | {load.unit} | ratio | lowest | highest |\n| --- | ---: | ---: | ---: | ---: |")
+        for name in dict.fromkeys(name for name, _load in figures):
+            mine = figures[name, load]
+            ratios = [own / reference for own, reference in zip(mine, figures[REFERENCE, load])]
+            print(f"| {name} | {statistics.median(mine):.0f} | {statistics.median(ratios):.2f} | {min(ratios):.2f} | {max(ratios):.2f} |")
+        print()
+
+
+# The proxies and the origin
+
+
+def start(stack: contextlib.ExitStack, folder: Path, core: int, name: str, *, port: int, command: list[str]) -> None:
+    """Starts a process on one core, to be ended with the stack, and waits until it listens."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(["taskset", "-c", str(core), *command], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    stack.callback(end, process)
+    deadline = time.monotonic() + 5
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Unable(f"{name} does not come up:\n{log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.02)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(3)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+NGINX_PROXY = (
+    'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; '
+    "proxy_set_header Host $host; proxy_max_temp_file_size 0;"
+)
+
+
+def nginx_command(folder: Path, name: str, server: str, upstream: str = "") -> list[str]:
+    built = subprocess.run([tool("nginx"), "-V"], capture_output=True, text=True, check=False).stderr
+    modules = {"http_proxy": "proxy", "http_fastcgi": "fastcgi", "http_uwsgi": "uwsgi", "http_scgi": "scgi"}
+    places = ["client_body", *(word for module, word in modules.items() if f"--without-{module}_module" not in built)]
+    config = folder / f"nginx-{name}.conf"
+    config.write_text(
+        f"daemon off; master_process off; pid {folder}/nginx-{name}.pid; error_log stderr crit;\n"
+        "events { worker_connections 1024; }\n"
+        "http { access_log off; keepalive_requests 1000000000; sendfile on; tcp_nopush on; open_file_cache max=10;\n"
+        + "".join(f"{place}_temp_path {folder}/{name}-{place};\n" for place in places)
+        + f"{upstream}\nserver {{ {server} }} }}\n"
+    )
+    return [tool("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(config)]
+
+
+def haproxy_command(folder: Path, port: int, origin: int) -> list[str]:
+    config = folder / "haproxy.cfg"
+    config.write_text(
+        "global\n  nbthread 1\n  maxconn 1000\n"
+        "defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  option forwardfor\n  http-reuse always\n"
+        f"frontend web\n  bind 127.0.0.1:{port}\n  default_backend origin\n"
+        f"backend origin\n  server origin 127.0.0.1:{origin}\n"
+    )
+    return [tool("haproxy"), "-db", "-f", str(config)]
+
+
+def tool(name: str) -> str:
+    """Where a program is; the folders of system programs are not on every user's path."""
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))) or ""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def processor() -> str:
+    with contextlib.suppress(OSError):
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        if found:
+            return found[1]
+    return "processor unknown"
+
+
+def versions() -> str:
+    shown = []
+    for name, option, pattern in (("haproxy", "-v", r"version ([0-9.]+)"), ("nginx", "-v", r"nginx/([0-9.]+)"), ("wrk", "-v", r"wrk \S*?([0-9.]+)")):
+        result = subprocess.run([tool(name), option], capture_output=True, text=True, check=False)
+        found = re.search(pattern, result.stdout + result.stderr)
+        shown.append(f"{name} {found[1]}" if found else name)
+    return ", ".join(shown)
+
+
+if __name__ == "__main__":
+    main()
