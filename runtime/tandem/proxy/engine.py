@@ -45,7 +45,7 @@ class Engine:
         self.log_problem = warn
         self.wall_clock = wall_clock
         self.buffer = memoryview(bytearray(READ_BYTES))
-        self.wheel = Wheel(loop.time())
+        self.wheel = Wheel(time.monotonic())
         self.draining = False
         self._writes_at_once = type(loop).__module__.startswith("asyncio.")
         self._announce = announce
@@ -108,7 +108,7 @@ class Engine:
         """Another worker has bound a client to a server by its address: so does this one."""
         backend = self._backends.get(backend_key)
         if backend is not None and backend.table is not None and server in backend.servers:
-            backend.table.bind(client, server, self.loop.time())
+            backend.table.bind(client, server, time.monotonic())
 
     def stats(self) -> dict[str, Any]:
         """Counters since the start and gauges of now, as plain integers."""
@@ -163,7 +163,7 @@ class Engine:
 
     def _tick(self) -> None:
         self._ticking = self.loop.call_later(TICK_S, self._tick)
-        self.wheel.advance(self.loop.time())
+        self.wheel.advance(time.monotonic())
 
     def _accept(self, frontend: FrontendState, listener: socket.socket) -> None:
         factory = HttpSession if frontend.config.protocol == "http" else TcpSession

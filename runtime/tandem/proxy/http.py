@@ -8,12 +8,14 @@ whether it was carried out.
 
 from __future__ import annotations
 
+from time import monotonic
+
 from . import http1
 from .chunked import ChunkedBody
 from .http1 import BadMessage, Head
 from .http1_write import response_head
 from .http_requests import BUSY, ENDING, HEAD, IDLE, RequestSide
-from .state import IDLE_S
+from .state import IDLE_S, RESPONSES
 from .sticky import set_cookie
 
 _POOL_IDLE_UNSAFE_S = 1.0
@@ -33,7 +35,7 @@ class HttpSession(RequestSide):
             raise AssertionError("a request without its head")
         upstream.transport.write(self._sent[0] if len(self._sent) == 1 else b"".join(self._sent))
         if self._body_done:
-            self.engine.wheel.set(self, self.engine.loop.time() + self.server_s)
+            self.engine.wheel.set(self, monotonic() + self.server_s)
             return
         self.wait(self.frontend.client_s)
         self.transport.resume_reading()
@@ -89,7 +91,7 @@ class HttpSession(RequestSide):
     def _answer(self, request: Head, response: Head, rest: bytes) -> None:
         self._response = response
         self._status = response.status
-        self.frontend.counters[f"responses_{response.status // 100}xx"] += 1
+        self.frontend.counters[RESPONSES[response.status // 100]] += 1
         if response.status >= 500 and self.server is not None:
             self.server.counters["responses_5xx"] += 1
         if response.status == 101:

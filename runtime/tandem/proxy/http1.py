@@ -48,43 +48,25 @@ class BadMessage(Exception):
 class Head:
     """What a request's or response's head says about itself. ``length`` is the body's bytes; None with ``chunked`` or ``until_close``."""
 
-    __slots__ = (
-        "chunked",
-        "cookie",
-        "cuts",
-        "fields_start",
-        "forwarded_for",
-        "forwarded_proto",
-        "host",
-        "keep_alive",
-        "lacks_host",
-        "length",
-        "method",
-        "minor",
-        "raw",
-        "status",
-        "target",
-        "until_close",
-        "upgrade",
-    )
+    # Defaults of the class, not set for each message: two heads are made for every request.
+    method = b""
+    target = b""
+    status = 0
+    host = b""
+    lacks_host = False  # no Host field that could be sent on
+    length: Optional[int] = 0
+    chunked = False
+    until_close = False
+    upgrade = b""
+    cookie = b""
+    forwarded_for = b""
+    forwarded_proto = b""
 
     def __init__(self, raw: bytes, minor: int, fields_start: int) -> None:
         self.raw = raw
         self.minor = minor
         self.fields_start = fields_start
-        self.method = b""
-        self.target = b""
-        self.status = 0
-        self.host = b""
-        self.lacks_host = False  # no Host field that could be sent on
-        self.length: Optional[int] = 0
-        self.chunked = False
-        self.until_close = False
         self.keep_alive = minor == 1
-        self.upgrade = b""
-        self.cookie = b""
-        self.forwarded_for = b""
-        self.forwarded_proto = b""
         self.cuts: list[tuple[int, int]] = []
 
     @property

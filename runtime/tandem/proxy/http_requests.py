@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
 from . import http1
@@ -11,6 +12,7 @@ from .chunked import ChunkedBody
 from .http1 import BadMessage, Head
 from .http1_write import cookie_value, error_response, request_head
 from .session import Session
+from .state import RESPONSES
 
 if TYPE_CHECKING:
     import asyncio
@@ -72,8 +74,11 @@ class RequestSide(Session):
             data = _without_empty_lines(data)
             if not data:
                 return
-            self._state = HEAD
-            self.wait(self.frontend.request_s)
+            self._state, self._pending = HEAD, data
+            self._next_request()
+            if self._state == HEAD:
+                self.wait(self.frontend.request_s)
+            return
         self._pending = self._pending + data if self._pending else data
         self._next_request()
 
@@ -114,7 +119,7 @@ class RequestSide(Session):
     def _begin(self, request: Head) -> None:
         self._state = BUSY
         self._request = request
-        self._began = self.engine.loop.time()
+        self._began = monotonic()
         self._body_left = request.length or 0
         self._body_chunks = ChunkedBody() if request.chunked else None
         self._body_done = not self._body_left and not request.chunked
@@ -129,7 +134,7 @@ class RequestSide(Session):
             return
         self.mark = cookie_value(request.cookie, backend.cookie_name) if backend.cookie_name and request.cookie else b""
         local = self._local() if request.lacks_host else b""
-        head = request_head(request, self.client.encode(), self.frontend.config.forwarded_for, backend.cookie_name, local)
+        head = request_head(request, self.client_bytes, self.frontend.config.forwarded_for, backend.cookie_name, local)
         self._sent, self._sent_bytes = [head], len(head)
         self.find_server(backend)
 
@@ -229,11 +234,11 @@ class RequestSide(Session):
         self.leave_server()
         head_only = self._request is not None and self._request.method == b"HEAD"
         self._status = status
-        self.frontend.counters[f"responses_{status // 100}xx"] += 1
+        self.frontend.counters[RESPONSES[status // 100]] += 1
         if not self.transport.is_closing():
             self._to_client(error_response(status, head_only))
         if self._began == 0.0:
-            self._began = self.engine.loop.time()
+            self._began = monotonic()
         self._ended_request(why)
         self._end()
 
@@ -277,7 +282,7 @@ class RequestSide(Session):
             "referer": request.field(b"referer").decode("latin-1") if request else "",
             "status": self._status,
             "bytes": self._bytes_out,
-            "duration_ms": round((self.engine.loop.time() - self._began) * 1000, 1),
+            "duration_ms": round((monotonic() - self._began) * 1000, 1),
             "retries": self.retries,
             "problem": why,
         }

@@ -7,6 +7,7 @@ buffer of 256 KiB: a read is handled before the next one begins, and what has to
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING, Optional, cast
 
 from .endings import reset
@@ -27,7 +28,7 @@ class Session(asyncio.BufferedProtocol, Timed):
         Timed.__init__(self)
         self.engine = engine
         self.frontend = frontend
-        self.client = ""
+        self.client, self.client_bytes = "", b""
         self.mark = b""
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.backend: Optional[BackendState] = None
@@ -77,7 +78,7 @@ class Session(asyncio.BufferedProtocol, Timed):
     def find_server(self, backend: BackendState) -> None:
         """Takes a server of the backend and connects to it; or waits for one; or says that there is none."""
         self.backend = backend
-        now = self.engine.loop.time()
+        now = monotonic()
         server = backend.choose(self, now)
         if server is not None:
             self.dispatch(server)
@@ -98,7 +99,7 @@ class Session(asyncio.BufferedProtocol, Timed):
         """Uses a pooled connection to the server that was taken for this session, or opens one."""
         self._queued = False
         self.server = server
-        now = self.engine.loop.time()
+        now = monotonic()
         if not fresh and server.idle:
             upstream = server.pooled(now, self.reuse_idle_s())
             if upstream is not None:
@@ -176,7 +177,7 @@ class Session(asyncio.BufferedProtocol, Timed):
 
     def wait(self, seconds: float) -> None:
         """From now on, the deadline is so many seconds away."""
-        self.engine.wheel.set(self, self.engine.loop.time() + seconds)
+        self.engine.wheel.set(self, monotonic() + seconds)
 
     # asyncio's side
 
@@ -186,6 +187,7 @@ class Session(asyncio.BufferedProtocol, Timed):
         address = str(peer[0]) if peer else ""
         # A dual-stack listener shows IPv4 clients as mapped IPv6 addresses (RFC 4291 2.5.5.2).
         self.client = address[7:] if address.startswith("::ffff:") and "." in address else address
+        self.client_bytes = self.client.encode()
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         self.frontend.sessions.add(self)
         self.frontend.counters["connections_total"] += 1
@@ -273,7 +275,7 @@ class Session(asyncio.BufferedProtocol, Timed):
 
     def _tunnel_used(self) -> None:
         if self.backend is not None:
-            self.engine.wheel.set(self, self.engine.loop.time() + self.backend.tunnel_s)
+            self.engine.wheel.set(self, monotonic() + self.backend.tunnel_s)
 
     def upstream_writable(self) -> None:
         """The server takes bytes again after a pause."""

@@ -5,9 +5,9 @@ A new document changes these objects in place, so that connections, pools, stick
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Optional, Union
 
 from .._model import Backend, Frontend, Server
@@ -25,6 +25,7 @@ IDLE_MAX = 256  # idle connections kept per server and worker
 IDLE_S = 30.0
 
 Counters = dict[str, int]
+RESPONSES = ("", *(f"responses_{n}xx" for n in range(1, 6)))  # the counter of each class of status
 _FRONTEND_COUNTERS = (
     "connections_total",
     "requests",
@@ -32,7 +33,7 @@ _FRONTEND_COUNTERS = (
     "bytes_out",
     "refused",
     "bad_requests",
-    *(f"responses_{n}xx" for n in range(1, 6)),
+    *RESPONSES[1:],
 )
 _SERVER_COUNTERS = ("sessions_total", "connects", "connect_errors", "response_errors", "retries", "responses_5xx")
 
@@ -196,7 +197,7 @@ class BackendState:
         """Gives free places to those who wait, in order; one that is bound to a full server does not hold up the others."""
         if not self.queue:
             return
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         for session in list(self.queue):
             if (self.limit and self.active >= self.limit) or all(server.full for server in self._order if server.up):
                 return

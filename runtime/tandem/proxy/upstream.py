@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING, Optional, cast
 
 from .endings import reset
@@ -47,8 +48,9 @@ class Upstream(asyncio.BufferedProtocol, Timed):
             self.close()
             return
         transport.resume_reading()  # the last client may have been slow
-        self.idle_since = self.engine.loop.time()
-        self.engine.wheel.set(self, self.idle_since + IDLE_S)
+        self.idle_since = monotonic()
+        if not self.slot:  # else it is looked at soon enough, and put off
+            self.engine.wheel.set(self, self.idle_since + IDLE_S)
         server.idle.append(self)
 
     def expired(self, now: float) -> None:
@@ -72,7 +74,7 @@ class Upstream(asyncio.BufferedProtocol, Timed):
         self.session = None
         self.transport.close()
         if self.transport.get_write_buffer_size():
-            self.engine.wheel.set(self, self.engine.loop.time() + _FLUSH_S)
+            self.engine.wheel.set(self, monotonic() + _FLUSH_S)
 
     def reset(self) -> None:
         self.session = None
