@@ -18,11 +18,6 @@ FLOATING_IP = {"name": "shop-ip", "address": "127.0.0.100/8", "attach": "none"}
 NODES = {"master": {"node": "lb-a", "address": "127.0.0.11"}, "backup": {"node": "lb-b", "address": "127.0.0.12"}}
 HEARTBEAT = {"transport": "udp", "port": _free_port(socket.SOCK_DGRAM), "key": KEY}
 LOAD_BALANCER = {"name": "edge", **NODES, "floating_ips": ["shop-ip"], "heartbeat": HEARTBEAT}
-    "name": "edge",
-    **NODES,
-    "floating_ips": ["shop-ip"],
-    "heartbeat": {"transport": "udp", "port": _free_port(socket.SOCK_DGRAM), "key": KEY},
-}
 SERVERS = [{"name": "app-1", "address": "127.0.0.21"}, {"name": "app-2", "address": "127.0.0.22"}]
 BACKEND = {"load_balancer": "edge", "name": "shop", "port": 8080, "servers": SERVERS}
 FRONTEND = {"load_balancer": "edge", "name": "web", "port": PORT, "default_backend": "shop"}

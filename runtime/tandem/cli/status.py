@@ -58,9 +58,23 @@ def _problems(found: dict[str, Any]) -> list[str]:
         if servers and not any(server["state"] == "up" for server in servers.values()):
             problems.append(f'backend "{key}": no server is up')
     for name, view in (found["keepalive"] or {}).get("load_balancers", {}).items():
-        if view["state"] == "fault":
-            problems.append(f'load balancer "{name}": fault: {view["reason"]}')
+        problems += [f'load balancer "{name}": {problem}' for problem in _election_problems(view, found["digest"])]
     return problems
+
+
+def _election_problems(view: dict[str, Any], digest: Optional[str]) -> list[str]:
+    """A fault of this node, and what it hears of its peers. Over VRRP a standby peer is never heard, which is no problem."""
+    problems = [f"fault: {view['reason']}"] if view["state"] == "fault" else []
+    for node, peer in sorted(view["peers"].items()):
+        if peer["state"] == "silent":
+            problems.append(f"peer {node} has not been heard for {_ago(peer['last_heard_ms'])}")
+        if _another_document(peer, digest):
+            problems.append(f"peer {node} has another document: run the playbook on both nodes")
+    return problems
+
+
+def _another_document(peer: dict[str, Any], digest: Optional[str]) -> bool:
+    return bool(peer["digest"]) and not (digest or "").startswith(peer["digest"])
 
 
 def render(found: dict[str, Any]) -> str:
@@ -98,7 +112,7 @@ def _load_balancer_lines(name: str, view: Optional[dict[str, Any]], digest: Opti
         heard = "never heard" if peer["last_heard_ms"] is None else f"heard {_ago(peer['last_heard_ms'])} ago"
         same = ""
         if peer["digest"]:
-            same = ", same document" if digest and digest.startswith(peer["digest"]) else ", ANOTHER DOCUMENT"
+            same = ", ANOTHER DOCUMENT" if _another_document(peer, digest) else ", same document"
         lines.append(f"  peer {node}: {peer['state']}, {heard}{same}")
     for floating_ip in view["floating_ips"]:
         on = f" on {floating_ip['interface']}" if floating_ip["interface"] else ""

@@ -124,7 +124,9 @@ class Instance:
         for node, peer in self._peers.items():
             silent_ms = None if peer.heard_at is None else int((now - peer.heard_at) * 1000)
             long_ago = silent_ms is not None and silent_ms > 2000 * election.down_interval_s
-            peers[node] = {"state": "silent" if long_ago else peer.state, "last_heard_ms": silent_ms, "digest": peer.digest}
+            # Over VRRP nobody but the active node speaks: while that is us, silence says nothing of the peer.
+            silent = "silent" if self._transport.chatty or election.state is not State.ACTIVE else "unknown"
+            peers[node] = {"state": silent if long_ago else peer.state, "last_heard_ms": silent_ms, "digest": peer.digest}
         return {
             "node": self.settings.me.node,
             "role": "master" if self.settings.position == 0 else "backup",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import sys
 import time
@@ -45,7 +46,8 @@ async def probe(target: Target) -> tuple[bool, str]:
     except asyncio.TimeoutError:
         return False, f"no answer within {target.check.timeout_ms} ms"
     except OSError as error:
-        return False, error.strerror or str(error)
+        # asyncio words its own message; the kernel's is the one that operators know.
+        return False, os.strerror(error.errno) if error.errno else str(error)
     except (http1.BadMessage, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         return False, f"no valid HTTP answer ({error})"
     return passed, f"{said} in {(time.monotonic() - began) * 1000:.0f} ms"

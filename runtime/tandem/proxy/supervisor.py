@@ -27,6 +27,7 @@ _REBIND_S = 0.05
 _LOOK_AHEAD_S = 2.0
 _DRAIN_S = 5.0
 _TICK_S = 1.0
+_MOVE_S = 2.0
 
 
 def main(paths: Paths) -> int:
@@ -62,6 +63,7 @@ class Supervisor:
         self.failure = ""  # why the document on disk is not in use
         self._listening = Listening()
         self._started = False
+        self._active_since: dict[str, float] = {}
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -161,14 +163,18 @@ class Supervisor:
                 self.problems.pop(want.endpoint, None)
             except OSError as error:
                 self.problems[want.endpoint] = explain(want, error)
-                # An address that is held elsewhere for a moment longer is not the document's fault.
-                if strict and not want.only_active:
+                if strict and not self._may_be_freed(want):
                     reasons.append(self.problems.pop(want.endpoint))
         if reasons:
             for place in opened:
                 self._listening.close(place)
             raise Refusal("\n".join(reasons), tuple(reasons))
         return opened
+
+    def _may_be_freed(self, want: Wanted) -> bool:
+        """Whether the address is probably held elsewhere for a moment longer, just after a move: then the document is not at fault."""
+        load_balancer = want.frontend.partition("/")[0]
+        return want.only_active and time.monotonic() - self._active_since.get(load_balancer, 0.0) < _MOVE_S
 
     def _held(self, wanted: list[Wanted]) -> list[tuple[Wanted, int, socket.socket]]:
         sockets = self._listening.sockets
@@ -189,6 +195,7 @@ class Supervisor:
             before = set(self.active)
             (self.active.add if active else self.active.discard)(name)
             if self.active != before:
+                self._active_since[name] = time.monotonic()
                 say("info", f"load balancer {name}: this node is {'active' if active else 'not active'}")
                 await self._settle_listeners()
         problems = [why for why in self.problems.values() if f'frontend "{name}/' in why]

@@ -1,0 +1,26 @@
+"""A callback for tests: one line of JSON for every task's result on every host."""
+
+from __future__ import annotations
+
+import json
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: tandem_test_json
+type: stdout
+short_description: One line of JSON a result
+description: For the tests of tandem.lb alone.
+"""
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "tandem_test_json"
+
+    def _tell(self, result):
+        task, host, content = result.task, result.host, result.result
+        self._display.display("TOLD " + json.dumps({"task": task.get_name(), "host": host.get_name(), "result": content}, default=str))
+
+    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = lambda self, result, **_options: self._tell(result)
