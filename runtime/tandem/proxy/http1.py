@@ -25,7 +25,6 @@ _REQUEST_CONCERNS = re.compile(
 )
 _RESPONSE_CONCERNS = re.compile(rb"\n(connection|content-length|transfer-encoding|keep-alive|upgrade|trailer|proxy-connection):[ \t]*([^\r]*)")
 _REQUEST_START = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
-_CONTENT_LENGTH = re.compile(rb"[0-9]+")
 _LENGTH_DIGITS_MAX = 18
 _HOST = re.compile(rb"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(?::[0-9]{0,5})?")
 _FIELD_LINE = re.compile(rb"([^:\r\n]+):[^\r\n]*\r\n")
@@ -226,6 +225,9 @@ def _settle_connection(head: Head, seen: dict[bytes, bytes]) -> None:
     connection = seen.get(b"connection")
     if connection is None:
         return
+    if connection in (b"keep-alive", b"close"):  # nearly always, so it is worth a shorter way
+        head.keep_alive = connection == b"keep-alive"
+        return
     options = {option.strip() for option in connection.lower().split(b",")}
     if b"close" in options:
         head.keep_alive = False
@@ -260,7 +262,7 @@ def _frame_request(head: Head, seen: dict[bytes, bytes]) -> None:
 
 
 def _length(value: bytes, malformed: int, too_large: int) -> int:
-    if _CONTENT_LENGTH.fullmatch(value) is None:
+    if not value.isdigit():  # of bytes: ASCII digits only, one at least
         raise BadMessage(malformed, "a Content-Length that is not a number (RFC 9112 6.3)")
     if len(value) > _LENGTH_DIGITS_MAX:
         raise BadMessage(too_large, f"a Content-Length of more than {_LENGTH_DIGITS_MAX} digits")
