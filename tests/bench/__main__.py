@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = "HAProxy"
-BIG_BYTES = 1 << 20
+BIG_BYTES = 1 << 20  # so that requests per second are MiB per second
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,26 @@ LOADS = (
     Load("small requests, kept connections", "/small", 32, "requests/s"),
     Load("bodies of 1 MiB", "/big", 8, "MiB/s"),
 )
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A proxy that is compared."""
+
+    port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        """The processor time it has used, in seconds (proc(5), schedstat; nanoseconds, all threads)."""
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{self.pid}/task").iterdir()) / 1e9
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measurement: what wrk got in a second, and the processor time it took the proxy for each."""
+
+    rate: float
+    cost_us: float
 
 
 class Unable(Exception):
@@ -78,28 +98,29 @@ def bench(rounds: int, seconds: float) -> None:
         report(measure(subjects, cores[1], rounds, seconds), rounds, seconds)
 
 
-def start_subjects(stack: contextlib.ExitStack, folder: Path, core: int, origin: int) -> dict[str, int]:
-    """Name to port of every proxy that is compared."""
+def start_subjects(stack: contextlib.ExitStack, folder: Path, core: int, origin: int) -> dict[str, Subject]:
+    """Every proxy that is compared, by name."""
     worker = [sys.executable, str(HERE / "worker.py")]
     ports = {name: free_port() for name in (REFERENCE, "nginx", "Tandem")}
-    start(stack, folder, core, REFERENCE, port=ports[REFERENCE], command=haproxy_command(folder, ports[REFERENCE], origin))
+    pids = {}
+    pids[REFERENCE] = start(stack, folder, core, REFERENCE, port=ports[REFERENCE], command=haproxy_command(folder, ports[REFERENCE], origin))
     passing = f"listen 127.0.0.1:{ports['nginx']}; location / {{ proxy_pass http://origin; {NGINX_PROXY} }}"
     upstream = f"upstream origin {{ server 127.0.0.1:{origin}; keepalive 64; keepalive_requests 1000000000; }}"
-    start(stack, folder, core, "nginx", port=ports["nginx"], command=nginx_command(folder, "proxy", passing, upstream))
-    start(stack, folder, core, "Tandem", port=ports["Tandem"], command=[*worker, str(ports["Tandem"]), str(origin)])
+    pids["nginx"] = start(stack, folder, core, "nginx", port=ports["nginx"], command=nginx_command(folder, "proxy", passing, upstream))
+    pids["Tandem"] = start(stack, folder, core, "Tandem", port=ports["Tandem"], command=[*worker, str(ports["Tandem"]), str(origin)])
     if importlib.util.find_spec("uvloop"):
         port = ports["Tandem on uvloop"] = free_port()
-        start(stack, folder, core, "Tandem on uvloop", port=port, command=[*worker, str(port), str(origin), "uvloop"])
-    return ports
+        pids["Tandem on uvloop"] = start(stack, folder, core, "Tandem on uvloop", port=port, command=[*worker, str(port), str(origin), "uvloop"])
+    return {name: Subject(ports[name], pid) for name, pid in pids.items()}
 
 
-def measure(subjects: dict[str, int], core: int, rounds: int, seconds: float) -> dict[tuple[str, Load], list[float]]:
-    figures: dict[tuple[str, Load], list[float]] = {(name, load): [] for name in subjects for load in LOADS}
+def measure(subjects: dict[str, Subject], core: int, rounds: int, seconds: float) -> dict[tuple[str, Load], list[Figure]]:
+    figures: dict[tuple[str, Load], list[Figure]] = {(name, load): [] for name in subjects for load in LOADS}
     for number in range(rounds + 1):
         for load in LOADS:
-            for name, port in subjects.items():
+            for name, subject in subjects.items():
                 # The first round is short and not counted: caches, pools and processor clocks warm up in it.
-                figure = wrk(name, port, load, core, seconds if number else 0.5)
+                figure = wrk(name, subject, load, core, seconds if number else 0.5)
                 if number:
                     figures[name, load].append(figure)
         if sys.stderr.isatty():
@@ -107,9 +128,10 @@ def measure(subjects: dict[str, int], core: int, rounds: int, seconds: float) ->
     return figures
 
 
-def wrk(name: str, port: int, load: Load, core: int, seconds: float) -> float:
+def wrk(name: str, subject: Subject, load: Load, core: int, seconds: float) -> Figure:
     """What one run of wrk reports. It counts whole seconds only, so it is stopped by a signal, which it takes as the end."""
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{load.connections}", "-d60s", f"http://127.0.0.1:{port}{load.path}"]
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{load.connections}", "-d60s", f"http://127.0.0.1:{subject.port}{load.path}"]
+    before = subject.cpu_s()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             time.sleep(seconds)
@@ -120,26 +142,30 @@ def wrk(name: str, port: int, load: Load, core: int, seconds: float) -> float:
     found = re.search(r"Requests/sec:\s+([0-9.]+)", output)
     if found is None or re.search(r"Non-2xx|Socket errors: (?!connect 0, read 0, write 0, timeout 0)", output):
         raise Unable(f"{name} failed under load ({load.title}):\n{output}")
-    return float(found[1]) * (BIG_BYTES / (1 << 20) if load.unit == "MiB/s" else 1)
+    requests = re.search(r"([0-9]+) requests in", output)
+    if requests is None:
+        raise AssertionError(f"wrk counts no requests:\n{output}")
+    return Figure(float(found[1]), (subject.cpu_s() - before) / int(requests[1]) * 1e6)
 
 
-def report(figures: dict[tuple[str, Load], list[float]], rounds: int, seconds: float) -> None:
+def report(figures: dict[tuple[str, Load], list[Figure]], rounds: int, seconds: float) -> None:
     print(f"{platform.machine()}, {processor()}, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, {versions()}")
-    print(f"One core each; median of {rounds} rounds of {seconds:g} s; ratio to {REFERENCE} of the same round, median and range.\n")
+    print(f"Medians of {rounds} rounds of {seconds:g} s. Ratio: what a second of processor time yields, beside {REFERENCE} in the same round.\n")
     for load in LOADS:
-        print(f"| {load.title} | {load.unit} | ratio | lowest | highest |\n| --- | ---: | ---: | ---: | ---: |")
+        print(f"| {load.title} | {load.unit} | processor time each | ratio | lowest | highest |\n| --- | ---: | ---: | ---: | ---: | ---: |")
         for name in dict.fromkeys(name for name, _load in figures):
             mine = figures[name, load]
-            ratios = [own / reference for own, reference in zip(mine, figures[REFERENCE, load])]
-            print(f"| {name} | {statistics.median(mine):.0f} | {statistics.median(ratios):.2f} | {min(ratios):.2f} | {max(ratios):.2f} |")
+            ratios = [reference.cost_us / own.cost_us for own, reference in zip(mine, figures[REFERENCE, load])]
+            rate, cost = statistics.median(figure.rate for figure in mine), statistics.median(figure.cost_us for figure in mine)
+            print(f"| {name} | {rate:.0f} | {cost:.0f} µs | {statistics.median(ratios):.2f} | {min(ratios):.2f} | {max(ratios):.2f} |")
         print()
 
 
 # The proxies and the origin
 
 
-def start(stack: contextlib.ExitStack, folder: Path, core: int, name: str, *, port: int, command: list[str]) -> None:
-    """Starts a process on one core, to be ended with the stack, and waits until it listens."""
+def start(stack: contextlib.ExitStack, folder: Path, core: int, name: str, *, port: int, command: list[str]) -> int:
+    """Starts a process on one core, to be ended with the stack, waits until it listens, and returns its pid (taskset's own, which it takes over)."""
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(["taskset", "-c", str(core), *command], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
@@ -147,7 +173,7 @@ def start(stack: contextlib.ExitStack, folder: Path, core: int, name: str, *, po
     deadline = time.monotonic() + 5
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
+            return process.pid
         if process.poll() is not None or time.monotonic() > deadline:
             raise Unable(f"{name} does not come up:\n{log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.02)
