@@ -1,0 +1,166 @@
+"""How bytes flow through the engine: back-pressure with bounded memory, and the same meaning in whatever pieces they come."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+
+from tests.support.proxy_lab import Client, Lab, Request, in_lab, ok, read_chunks
+
+
+@in_lab
+async def test_a_body_of_a_gigantic_response_is_not_gathered_for_a_slow_client(lab: Lab):
+    size, written = 64 << 20, 0
+    block = bytes(range(256)) * 256
+
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            for _ in range(size // len(block)):
+                writer.write(block)
+                await writer.drain()
+                written += len(block)
+
+    origin = await lab.origin(raw=raw)
+    await lab.serve(origin)
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await client.reader.readuntil(b"\r\n\r\n")
+    await stalled(lambda: written)
+    assert written < size // 2
+    session = next(iter(lab.engine._frontends["lb/web"].sessions))
+    assert session.transport.get_write_buffer_size() < 1 << 20
+    wanted, got = hashlib.md5(), hashlib.md5()
+    for _ in range(size // len(block)):
+        wanted.update(block)
+        got.update(await client.reader.readexactly(len(block)))
+    assert wanted.digest() == got.digest()
+    # The connection to the server went to the pool while reading from it may have been paused; it is used again.
+    other = await lab.client()
+    other.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    await other.reader.readuntil(b"\r\n\r\n")
+    assert len(await other.ended(10)) == size
+    assert origin.connections == 1
+
+
+@in_lab
+async def test_a_gigantic_request_is_not_gathered_for_a_slow_server(lab: Lab):
+    size, start = 32 << 20, asyncio.Event()
+
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b"PUT" in head:
+                await start.wait()
+                got = hashlib.md5()
+                for _ in range(size // 65536):
+                    got.update(await reader.readexactly(65536))
+                writer.write(ok(got.hexdigest().encode()))
+            else:
+                writer.write(ok())
+
+    await lab.serve(await lab.origin(raw=raw))
+    client = await lab.client()
+    block = bytes(range(256)) * 256
+    client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+
+    async def upload() -> None:
+        for _ in range(size // len(block)):
+            client.send(block)
+            await client.writer.drain()
+
+    sending = asyncio.ensure_future(upload())
+    await stalled(lambda: lab.web["bytes_in"])
+    assert lab.web["bytes_in"] < size // 2
+    start.set()
+    await sending
+    assert (await client.response()).body == hashlib.md5(block * (size // len(block))).hexdigest().encode()
+    assert (await client.get()).status == 200
+
+
+async def stalled(measure) -> None:
+    """Waits until a number that grows has begun to and has stopped for a fifth of a second."""
+    loop = asyncio.get_running_loop()
+    last, since = 0, loop.time()
+    while last == 0 or loop.time() - since < 0.2:
+        now = measure()
+        if now != last:
+            last, since = now, loop.time()
+        await asyncio.sleep(0.01)
+
+
+@in_lab
+async def test_requests_mean_the_same_in_whatever_pieces_they_come(lab: Lab):
+    async def answer(request: Request) -> bytes:
+        if request.method == b"GET":
+            return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        return ok(request.method + request.target + request.body)
+
+    await lab.serve(await lab.origin(answer))
+    stream = (
+        b"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+        b"PUT /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: v\r\n\r\n"
+        b"POST /c HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nCookie: x=y\r\n\r\nfour"
+        b"DELETE /d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    draw = random.Random(20)
+    wanted = await exchanged(await lab.client(), [stream])
+    assert b"PUT/babcde" in wanted
+    assert b"POST/cfour" in wanted
+    for round_ in range(25):
+        cuts = sorted(draw.sample(range(1, len(stream)), draw.randrange(1, 40)))
+        pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)])]
+        assert await exchanged(await lab.client(), pieces) == wanted, (round_, pieces)
+
+
+async def exchanged(client: Client, pieces: list[bytes]) -> bytes:
+    for piece in pieces:
+        client.send(piece)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    return await client.ended()
+
+
+@in_lab
+async def test_responses_mean_the_same_in_whatever_pieces_they_come(lab: Lab):
+    draw = random.Random(21)
+    chunked = b"HTTP/1.1 200 OK\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n2\r\nde\r\n0\r\nT: v\r\n\r\n"
+
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while request := Request(await reader.readuntil(b"\r\n\r\n"), b"", 0):
+            stream = chunked if request.target == b"/chunked" else ok(b"abcde", b"X: y")
+            cuts = sorted(draw.sample(range(1, len(stream)), draw.randrange(1, 12)))
+            for a, b in zip([0, *cuts], [*cuts, len(stream)]):
+                writer.write(stream[a:b])
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+
+    origin = await lab.origin(raw=raw)
+    await lab.serve(origin)
+    client = await lab.client()
+    for _ in range(50):
+        for target in ("/chunked", "/sized"):
+            response = await client.get(target)
+            assert (response.status, response["x"], response.body) == (200, b"y", b"abcde")
+    assert origin.connections == 1
+
+
+@in_lab
+async def test_chunks_reach_the_client_as_they_come(lab: Lab):
+    go_on = asyncio.Event()
+
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await go_on.wait()
+        writer.write(b"0\r\n\r\n")
+
+    await lab.serve(await lab.origin(raw=raw))
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await client.reader.readuntil(b"\r\n\r\n")
+    assert await client.reader.readexactly(8) == b"3\r\nabc\r\n"
+    go_on.set()
+    assert await read_chunks(client.reader) == b""
