@@ -78,7 +78,9 @@ def test_pure_code_imports_nothing_that_has_effects(path):
 
 def test_no_module_of_the_protocol_code_calls_print_or_open():
     for path in PURE:
-        calls = {node.func.id for node in ast.walk(ast.parse((TOP / path).read_text())) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        calls = {
+            node.func.id for node in ast.walk(ast.parse((TOP / path).read_text())) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
         assert not calls & {"print", "open", "input"}, path
 
 
