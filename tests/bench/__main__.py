@@ -136,7 +136,7 @@ def wrk(name: str, subject: Subject, load: Load, core: int, seconds: float) -> F
         try:
             time.sleep(seconds)
             process.send_signal(signal.SIGINT)
-            output, _ = process.communicate(timeout=10)
+            output, _unused = process.communicate(timeout=10)
         finally:
             process.kill()
     found = re.search(r"Requests/sec:\s+([0-9.]+)", output)

@@ -283,7 +283,7 @@ class Lab:
         self.listener.close()
         for origin in self.origins:
             await origin.stop()
-        for _ in range(3):
+        for _turn in range(3):
             await asyncio.sleep(0)
         problems = [problem for origin in self.origins for problem in origin.problems]
         assert not problems, problems

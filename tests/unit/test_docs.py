@@ -32,7 +32,7 @@ _Loader.add_constructor("!vault", lambda loader, node: loader.construct_scalar(n
 
 
 def _renderer() -> ModuleType:
-    loader = SourceFileLoader("render_module_docs", str(ROOT / "tools/render-module-docs"))
+    loader = SourceFileLoader("render_module_docs", str(ROOT / "tools/render_module_docs.py"))
     spec = spec_from_loader(loader.name, loader)
     assert spec is not None
     module = module_from_spec(spec)
@@ -156,7 +156,7 @@ def _is_valid(path: str, text: str) -> bool:
 
 def test_the_page_of_the_modules_is_what_the_script_renders_now() -> None:
     committed = (ROOT / "docs/reference/modules.md").read_text(encoding="utf-8")
-    assert committed == RENDERER.render(ROOT), "run tools/render-module-docs"
+    assert committed == RENDERER.render(ROOT), "run tools/render_module_docs.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

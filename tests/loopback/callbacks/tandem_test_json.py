@@ -19,8 +19,8 @@ class CallbackModule(CallbackBase):
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "tandem_test_json"
 
-    def _tell(self, result):
+    def v2_runner_on_ok(self, result, **_options):
         task, host, content = result.task, result.host, result.result
         self._display.display("TOLD " + json.dumps({"task": task.get_name(), "host": host.get_name(), "result": content}, default=str))
 
-    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = lambda self, result, **_options: self._tell(result)
+    v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = v2_runner_on_ok

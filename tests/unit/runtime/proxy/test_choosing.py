@@ -29,7 +29,7 @@ def balancer(method: str, *candidates: Candidate) -> Balancer:
 
 
 def names(made: Balancer, count: int, client: str = "") -> str:
-    chosen = [made.choose(client) for _ in range(count)]
+    chosen = [made.choose(client) for _turn in range(count)]
     return "".join(candidate.name for candidate in chosen if candidate)
 
 
@@ -195,7 +195,7 @@ def test_one_that_fires_can_clear_another_of_the_same_moment_and_set_itself_agai
 
 
 def test_after_a_long_stall_everything_due_fires():
-    wheel, entries = Wheel(0.0), [Entry() for _ in range(3)]
+    wheel, entries = Wheel(0.0), [Entry() for _turn in range(3)]
     for n, entry in enumerate(entries):
         wheel.set(entry, n * 1000.0 + 1)
     wheel.advance(2500.0)

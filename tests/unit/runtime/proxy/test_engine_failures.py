@@ -99,7 +99,7 @@ async def test_a_server_that_refuses_connections_is_passed_over(lab: Lab, method
     origin = await lab.origin()
     await lab.serve(Server("s1", "127.0.0.1", closed_port()), Server("s2", "127.0.0.1", origin.port), balance="first")
     client = await lab.client()
-    for _ in range(3):
+    for _turn in range(3):
         assert (await client.get(method=method, body=b"x")).status == 200
     assert lab.server("s1")["connect_errors"] == 3
     assert [request.body for request in origin.requests] == [b"x"] * 3
@@ -167,7 +167,7 @@ async def test_more_than_was_promised_is_nobodys_answer(lab: Lab):
     origin = await lab.origin(lambda _request: ok(b"abc") + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
     await lab.serve(origin)
     client = await lab.client()
-    for _ in range(3):
+    for _turn in range(3):
         assert (await client.get()).body == b"abc"
     assert origin.connections == 3
 
@@ -289,7 +289,7 @@ async def test_servers_take_as_many_at_once_as_max_connections_says_and_others_w
 
     origin = await lab.origin(answer)
     await lab.serve(Server("s1", "127.0.0.1", origin.port, max_connections=2))
-    clients = [await lab.client() for _ in range(12)]
+    clients = [await lab.client() for _turn in range(12)]
     answers = await asyncio.gather(*(client.get(f"/{n}") for n, client in enumerate(clients)))
     assert [answer.status for answer in answers] == [200] * 12
     assert most == 2
@@ -300,7 +300,7 @@ async def test_servers_take_as_many_at_once_as_max_connections_says_and_others_w
 @in_lab
 async def test_a_wait_in_the_queue_ends_with_503_after_timeouts_queue_and_when_it_is_full(lab: Lab):
     await lab.serve(await lab.origin(raw=silence), max_connections=1, max_queue=1, timeouts={"queue_ms": 80})
-    first, second, third = [await lab.client() for _ in range(3)]
+    first, second, third = [await lab.client() for _turn in range(3)]
     first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     await until(lambda: lab.app["sessions"] == 1)
     second.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -328,7 +328,7 @@ async def test_a_client_that_leaves_the_queue_leaves_no_trace(lab: Lab):
 @in_lab
 async def test_max_connections_of_a_frontend_leaves_clients_waiting_outside(lab: Lab):
     await lab.serve(await lab.origin(), frontend={"max_connections": 2})
-    clients = [await lab.client() for _ in range(4)]
+    clients = [await lab.client() for _turn in range(4)]
     await clients[0].get()
     await clients[1].get()
     waiting = asyncio.ensure_future(clients[2].get())

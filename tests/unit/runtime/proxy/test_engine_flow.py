@@ -18,7 +18,7 @@ async def test_a_body_of_a_gigantic_response_is_not_gathered_for_a_slow_client(l
         nonlocal written
         while await reader.readuntil(b"\r\n\r\n"):
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
-            for _ in range(size // len(block)):
+            for _turn in range(size // len(block)):
                 writer.write(block)
                 await writer.drain()
                 written += len(block)
@@ -33,7 +33,7 @@ async def test_a_body_of_a_gigantic_response_is_not_gathered_for_a_slow_client(l
     session = next(iter(lab.engine._frontends["lb/web"].sessions))
     assert session.transport.get_write_buffer_size() < 1 << 20
     wanted, got = hashlib.md5(), hashlib.md5()
-    for _ in range(size // len(block)):
+    for _turn in range(size // len(block)):
         wanted.update(block)
         got.update(await client.reader.readexactly(len(block)))
     assert wanted.digest() == got.digest()
@@ -55,7 +55,7 @@ async def test_a_gigantic_request_is_not_gathered_for_a_slow_server(lab: Lab):
             if b"PUT" in head:
                 await start.wait()
                 got = hashlib.md5()
-                for _ in range(size // 65536):
+                for _turn in range(size // 65536):
                     got.update(await reader.readexactly(65536))
                 writer.write(ok(got.hexdigest().encode()))
             else:
@@ -67,7 +67,7 @@ async def test_a_gigantic_request_is_not_gathered_for_a_slow_server(lab: Lab):
     client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
 
     async def upload() -> None:
-        for _ in range(size // len(block)):
+        for _turn in range(size // len(block)):
             client.send(block)
             await client.writer.drain()
 
@@ -140,7 +140,7 @@ async def test_responses_mean_the_same_in_whatever_pieces_they_come(lab: Lab):
     origin = await lab.origin(raw=raw)
     await lab.serve(origin)
     client = await lab.client()
-    for _ in range(50):
+    for _turn in range(50):
         for target in ("/chunked", "/sized"):
             response = await client.get(target)
             assert (response.status, response["x"], response.body) == (200, b"y", b"abcde")

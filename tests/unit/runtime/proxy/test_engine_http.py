@@ -27,7 +27,7 @@ async def test_connections_are_kept_on_both_sides_RFC_9112_9_3(lab: Lab):
 async def test_one_client_after_another_uses_the_same_connection_to_the_server(lab: Lab):
     origin = await lab.origin()
     await lab.serve(origin)
-    for _ in range(3):
+    for _turn in range(3):
         client = await lab.client()
         assert (await client.get("/", "Connection: close")).status == 200
         assert await client.ended() == b""
@@ -130,7 +130,7 @@ async def test_pipelined_requests_are_answered_in_order_RFC_9112_9_3_2(lab: Lab)
     posts = b"".join(b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" % n for n in range(3))
     client.send(posts + b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in range(3, 2000)))
     client.writer.write_eof()
-    assert [(await client.response()).body for _ in range(2000)] == [b"/%d" % n for n in range(2000)]
+    assert [(await client.response()).body for _turn in range(2000)] == [b"/%d" % n for n in range(2000)]
     assert await client.ended() == b""
 
 
@@ -152,7 +152,7 @@ async def test_a_client_that_half_closes_gets_its_answer_RFC_9112_9_6(lab: Lab):
 async def test_empty_lines_between_requests_are_skipped_RFC_9112_2_2(lab: Lab):
     await lab.serve(await lab.origin())
     client = await lab.client()
-    for _ in range(2):
+    for _turn in range(2):
         client.send(b"\r\n\r\n")
         client.send(b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert (await client.response()).status == 200
@@ -171,7 +171,7 @@ async def test_http_1_0_clients_get_what_they_understand_RFC_9112_C(lab: Lab):
     response = await client.response()
     assert (response["transfer-encoding"], response["connection"], response.body) == (b"", b"close", b"ok")
     client = await lab.client()
-    for _ in range(2):
+    for _turn in range(2):
         client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         response = await client.response()
         assert (response.status, response["connection"], response.body) == (200, b"keep-alive", b"ok")

@@ -17,7 +17,7 @@ async def named(lab: Lab, *names: str) -> list[Server]:
 
 
 async def seen(client: Client, count: int, *fields: str) -> set[bytes]:
-    return {(await client.get("/", *fields)).body for _ in range(count)}
+    return {(await client.get("/", *fields)).body for _turn in range(count)}
 
 
 # Stickiness
@@ -33,7 +33,7 @@ async def test_a_cookie_binds_a_client_to_its_server(lab: Lab):
     assert cookie.startswith("LB=")
     assert b"Max-Age=60" in first["set-cookie"]
     client = await lab.client()
-    for _ in range(8):
+    for _turn in range(8):
         response = await client.get("/", f"Cookie: x=y; {cookie}")
         assert response["set-cookie"] == b""
         assert response.body == (first.body or b"x=y")
@@ -70,7 +70,7 @@ async def test_a_source_stays_at_its_server_and_other_workers_are_told(lab: Lab)
     servers = await named(lab, "a", "b", "c")
     await lab.serve(*servers, sticky=Sticky(type="source"))
     bodies = set()
-    for _ in range(5):
+    for _turn in range(5):
         bodies |= await seen(await lab.client(), 3)
     assert len(bodies) == 1
     name = bodies.pop().decode()
@@ -150,7 +150,7 @@ async def test_documents_change_under_load_without_a_failed_request_or_a_closed_
         await asyncio.sleep(0.002)
         return ok(request.body)
 
-    origins = [await lab.origin(answer) for _ in range(3)]
+    origins = [await lab.origin(answer) for _turn in range(3)]
     await lab.serve(*origins)
     done, stop = 0, False
 

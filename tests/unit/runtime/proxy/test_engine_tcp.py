@@ -28,11 +28,11 @@ async def test_bytes_pass_both_ways_unchanged(lab: Lab):
     got = hashlib.md5()
 
     async def read() -> None:
-        for _ in range(400):
+        for _turn in range(400):
             got.update(await client.reader.readexactly(len(block)))
 
     reading = asyncio.ensure_future(read())
-    for _ in range(400):
+    for _turn in range(400):
         client.send(block)
         await client.writer.drain()
     await reading
@@ -141,7 +141,7 @@ async def test_a_server_that_refuses_is_passed_over(lab: Lab):
 async def test_silence_in_both_directions_ends_a_session_after_timeouts_tunnel(lab: Lab):
     await serve(lab, await lab.origin(raw=echo), timeouts={"tunnel_ms": 150})
     client = await lab.client()
-    for _ in range(4):
+    for _turn in range(4):
         client.send(b"x")
         assert await client.reader.readexactly(1) == b"x"
         await asyncio.sleep(0.06)
@@ -173,10 +173,10 @@ async def test_a_server_that_does_not_read_stops_its_client(lab: Lab):
 
 @in_lab
 async def test_least_connections_spreads_sessions(lab: Lab):
-    origins = [await lab.origin(raw=echo) for _ in range(3)]
+    origins = [await lab.origin(raw=echo) for _turn in range(3)]
     await serve(lab, *origins, balance="leastconn")
     clients: list[Client] = []
-    for _ in range(9):
+    for _turn in range(9):
         client = await lab.client()
         client.send(b"x")
         await client.reader.readexactly(1)

@@ -339,7 +339,7 @@ def test_a_chunked_body_is_the_same_in_whatever_pieces_it_comes_RFC_9112_7_1(fra
     assert fed([stream], framed) == (wanted, 9)
     assert fed([stream[n : n + 1] for n in range(len(stream))], framed) == (wanted, 9)
     draw = random.Random(9112)
-    for _ in range(200):
+    for _turn in range(200):
         cuts = sorted(draw.sample(range(1, len(stream)), draw.randrange(1, 12)))
         assert fed([stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)])], framed) == (wanted, 9)
 

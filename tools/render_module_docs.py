@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Writes docs/reference/modules.md from the DOCUMENTATION of the modules themselves; needs PyYAML, which comes with ansible-core.
 
@@ -22,7 +21,7 @@ MODULES = ("floating_ip", "load_balancer", "backend", "frontend", "config", "loa
 _INTRODUCTION = """\
 # Modules
 
-Written by `tools/render-module-docs` from the modules' own documentation; `ansible-doc tandem.lb.MODULE` shows the same. Do not edit it here.
+Written by `tools/render_module_docs.py` from the modules' own documentation; `ansible-doc tandem.lb.MODULE` shows the same. Do not edit it here.
 
 Durations are a number of seconds or a number with a unit: `500ms`, `3s`, `5m`, `1h`, `2d`. Names are 1 to 63 letters, digits, `_`, `.`
 and `-`, and begin with a letter or digit. An option that is left out stays as it is; an empty list or dict clears. All modules support
