@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import grp
+import os
+import pwd
 import subprocess
 from pathlib import Path
-from string import Template
 from typing import Protocol
 
+from . import _units
 from ._client import Client, NotRunning, Refused
 from ._paths import Paths
 from ._store import StoreError
 
 _COMMAND_S = 60
-_SERVICES = ("tandem-proxy", "tandem-keepalive")
 
 
 class Manager(Protocol):
@@ -85,28 +88,32 @@ class SystemdManager:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-        self._folder = Path("/etc/systemd/system")
+        self._files = _units.files(paths)
 
     def prepared(self) -> bool:
-        return all(self._content(path) == text for path, text in self._units().items())
+        return all(_content(path) == text for path, text in self._files.items()) and not self._missing_accounts()
 
     def prepare(self) -> None:
         if self.prepared():
             return
-        for path, text in self._units().items():
+        for path, text in self._files.items():
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             path.write_text(text)
+        self._paths.etc.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _run(["systemd-sysusers", str(_units.SYSUSERS)])
+        _run(["systemd-tmpfiles", "--create", str(_units.TMPFILES)])
         _run(["systemctl", "daemon-reload"])
 
     def running(self) -> bool:
-        ask = subprocess.run(["systemctl", "is-active", "--quiet", *_SERVICES], stdin=subprocess.DEVNULL, timeout=_COMMAND_S, check=False)
+        ask = subprocess.run(["systemctl", "is-active", "--quiet", *_units.SERVICES], stdin=subprocess.DEVNULL, timeout=_COMMAND_S, check=False)
         return ask.returncode == 0 and answering(self._paths)
 
     def start(self) -> None:
-        _run(["systemctl", "enable", "--now", *_SERVICES])
+        _run(["systemctl", "enable", "--now", *_units.SERVICES])
         self._wait()
 
     def restart(self) -> None:
-        _run(["systemctl", "enable", *_SERVICES])
+        _run(["systemctl", "enable", *_units.SERVICES])
         # keepalive first: it hands the floating IPs over before its proxy goes
         _run(["systemctl", "stop", "tandem-keepalive"])
         _run(["systemctl", "restart", "tandem-proxy"])
@@ -114,27 +121,46 @@ class SystemdManager:
         self._wait()
 
     def stop(self) -> None:
-        if any(path.exists() for path in self._units()):
-            _run(["systemctl", "disable", "--now", "tandem-keepalive", "tandem-proxy"])
+        if any(path.exists() for path in self._files):
+            # keepalive first: it hands the floating IPs over before its proxy goes
+            _run(["systemctl", "disable", "--now", "tandem-keepalive"])
+            _run(["systemctl", "disable", "--now", "tandem-proxy"])
 
     def forget(self) -> None:
-        for path in self._units():
+        for path in self._files:
             path.unlink(missing_ok=True)
         _run(["systemctl", "daemon-reload"])
+        if self._paths.secrets.exists():
+            _give_back(self._paths)
+        for account in _units.ACCOUNTS:
+            if account not in self._missing_accounts():
+                _run(["userdel", account])
+        with contextlib.suppress(KeyError):
+            grp.getgrnam(_units.GROUP)
+            _run(["groupdel", _units.GROUP])
 
     def _wait(self) -> None:
         """Units count as started when they are executed; they serve when their control sockets answer."""
         _run([str(self._paths.program), "--prefix", self._paths.prefix, "manager", "wait"])
 
-    def _units(self) -> dict[Path, str]:
-        return {self._folder / f"{name}.service": text for name, text in render_units(self._paths).items()}
-
     @staticmethod
-    def _content(path: Path) -> str:
-        try:
-            return path.read_text()
-        except OSError:
-            return ""
+    def _missing_accounts() -> list[str]:
+        known = {account.pw_name for account in pwd.getpwall()}
+        return [account for account in _units.ACCOUNTS if account not in known]
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _give_back(paths: Paths) -> None:
+    """The document and its keys stay when the program goes, so root owns them again: an account's number may be given to somebody else."""
+    for path in (paths.etc, paths.desired, paths.secrets, *paths.secrets.iterdir()):
+        if path.exists():
+            os.chown(path, 0, 0)
 
 
 def answering(paths: Paths) -> bool:
@@ -145,59 +171,6 @@ def answering(paths: Paths) -> bool:
     except (NotRunning, Refused):
         return False
     return True
-
-
-def render_units(paths: Paths) -> dict[str, str]:
-    """The unit files by service name."""
-    return {
-        name: _UNIT.substitute(
-            what=what, command=f"{paths.program} --prefix {paths.prefix} {command}", capabilities=capabilities, families=families, prefix=paths.prefix
-        )
-        for name, what, command, capabilities, families in (
-            ("tandem-proxy", "proxy", "proxy", "CAP_NET_BIND_SERVICE", "AF_UNIX AF_INET AF_INET6"),
-            ("tandem-keepalive", "keepalive", "keepalive", "CAP_NET_RAW CAP_NET_ADMIN", "AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET"),
-        )
-    }
-
-
-_UNIT = Template("""\
-# Written by tandem.lb; changes are overwritten.
-[Unit]
-Description=Tandem load balancer: $what
-Documentation=man:systemd.exec(5)
-Wants=network-online.target
-After=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-ExecStart=$command
-Restart=always
-RestartSec=100ms
-KillMode=mixed
-TimeoutStopSec=15
-LimitNOFILE=1048576
-RuntimeDirectory=tandem
-RuntimeDirectoryPreserve=yes
-CapabilityBoundingSet=$capabilities
-AmbientCapabilities=$capabilities
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-ProtectClock=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-SystemCallArchitectures=native
-RestrictAddressFamilies=$families
-
-[Install]
-WantedBy=multi-user.target
-""")
 
 
 def _run(command: list[str]) -> None:

@@ -143,6 +143,7 @@ def _write_atomically(path: Path, content: bytes, mode: int) -> None:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
             os.fchmod(handle, mode)
+            _give_to_folders_owner(handle, path.parent)
             view = memoryview(content)
             while view:
                 view = view[os.write(handle, view) :]
@@ -159,6 +160,13 @@ def _write_atomically(path: Path, content: bytes, mode: int) -> None:
         with contextlib.suppress(OSError):  # the first error is the one to report
             os.unlink(temporary)
         raise _refused(path, "write", error) from error
+
+
+def _give_to_folders_owner(handle: int, folder: Path) -> None:
+    """Where services have accounts of their own, the folder says whose a file is: root writes it, they read it."""
+    if os.geteuid() == 0:
+        owner = os.stat(folder)
+        os.fchown(handle, owner.st_uid, owner.st_gid)
 
 
 def _refused(path: Path, verb: str, error: OSError) -> StoreError:

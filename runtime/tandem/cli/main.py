@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("channel", type=int)
     worker.set_defaults(run=_worker)
     commands.add_parser("keepalive", help="run the keepalive service").set_defaults(run=_keepalive)
+    commands.add_parser("keepalive-ended", help="take the floating IPs off (run when the keepalive service has ended)").set_defaults(
+        run=_keepalive_ended
+    )
     manager = commands.add_parser("manager", help="run the services where there is no systemd")
     manager.add_argument("action", choices=("run", "start", "stop", "status", "wait"))
     manager.set_defaults(run=_manager)
@@ -116,6 +119,12 @@ def _keepalive(paths: Paths, _given: argparse.Namespace) -> int:
     from ..keepalive import service
 
     return service.main(paths)
+
+
+def _keepalive_ended(paths: Paths, _given: argparse.Namespace) -> int:
+    from ..keepalive import service
+
+    return service.let_go(paths)
 
 
 def _manager(paths: Paths, given: argparse.Namespace) -> int:

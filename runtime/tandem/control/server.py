@@ -7,12 +7,12 @@ import contextlib
 import json
 import os
 import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Union
 
 from .._paths import socket_address
+from ..log import say
 
 _HEAD_BYTES_MAX = 16384
 _BODY_BYTES_MAX = 1024 * 1024
@@ -74,7 +74,7 @@ class ControlServer:
         try:
             await self._exchange(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError, ValueError) as error:
-            print(f"warning: control socket: a request broke off ({error!r})", file=sys.stderr, flush=True)
+            say("warning", f"control socket: a request broke off ({error!r})")
         finally:
             if task is not None:
                 self._clients.discard(task)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import math
 import socket
-import sys
 from dataclasses import dataclass
 from typing import Optional
 
 from .._model import FloatingIP
+from ..log import say
 from .announce import frames
 from .netlink import Link, Netlink, holding_network
 
@@ -144,7 +144,7 @@ class Addresses:
         try:
             self._kernel().add(held.link.index, held.floating_ip.address, self.lease_s)
         except OSError as error:
-            print(f"error: cannot hold {held.floating_ip.address} on {held.link.name}: {error.strerror}", file=sys.stderr, flush=True)
+            say("error", f"cannot hold {held.floating_ip.address} on {held.link.name}: {error.strerror}")
 
     def _give_up(self, name: str) -> None:
         held = self._held.pop(name)
@@ -156,7 +156,7 @@ class Addresses:
             self._kernel().remove(link.index, floating_ip.address)
         except OSError as error:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.ENODEV):  # it is not there, which is what was wanted
-                print(f"error: cannot take {floating_ip.address} off {link.name}: {error.strerror}", file=sys.stderr, flush=True)
+                say("error", f"cannot take {floating_ip.address} off {link.name}: {error.strerror}")
 
     def _send_announcements(self, floating_ip: FloatingIP, link: Link) -> None:
         if len(link.hardware) != 6:
@@ -167,4 +167,4 @@ class Addresses:
                 for frame in frames(floating_ip.ip, link.hardware):
                     sock.send(frame)
         except OSError as error:
-            print(f"error: cannot announce {floating_ip.ip} on {link.name}: {error.strerror}", file=sys.stderr, flush=True)
+            say("error", f"cannot announce {floating_ip.ip} on {link.name}: {error.strerror}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from .._model import FloatingIP, LoadBalancer, Node
+from ..log import say
 from .addresses import Addresses
 from .election import Acquire, Action, Announce, Config, Election, Event, Healthy, Release, Send, State, Stop, Tick, priority_of
 from .transport import Outgoing, Received, Transport, UdpTransport, VrrpTransport, rank_of
@@ -164,7 +164,7 @@ class Instance:
         after = self._election.state
         if after is not before:
             reason = f" ({self._election.reason})" if self._election.reason else ""
-            print(f"info: load balancer {self.settings.load_balancer.name}: {before.value} -> {after.value}{reason}", file=sys.stderr, flush=True)
+            say("info", f"load balancer {self.settings.load_balancer.name}: {before.value} -> {after.value}{reason}")
         self._addresses.tend(now)
         self._say_hello(now, changed=after is not before)
         self._arm()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from .._paths import socket_address
+from ..log import say
 
 _RETRY_S = 0.1
 _SILENCE_S = 3.0
@@ -88,7 +88,7 @@ class ProxyLink:
                 self._settled.set()
             except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError, ValueError) as error:
                 if self._ready:
-                    print(f"warning: the proxy was not told who is active: {error!r}; it is told again", file=sys.stderr, flush=True)
+                    say("warning", f"the proxy was not told who is active: {error!r}; it is told again")
                     await asyncio.sleep(_RETRY_S)
                     self._to_tell.set()
                 else:

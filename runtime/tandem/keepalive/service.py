@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from typing import Any
 
-from .. import __version__
+from .. import __version__, notify
 from .._model import Document, ModelError, check_document
 from .._paths import Paths
 from .._store import Store, StoreError
 from ..cli.status import node_name
 from ..control import ControlServer, Refusal
+from ..log import say
 from ..release import release_digest
-from .addresses import NoInterface
+from .addresses import Addresses, NoInterface
 from .instance import Instance, Settings
 from .proxy_link import ProxyLink
 from .transport import CannotOpen
@@ -26,6 +26,25 @@ _SETTLE_S = 1.0
 def main(paths: Paths) -> int:
     """Runs the service until SIGTERM or SIGINT."""
     return asyncio.run(Service(paths).run())
+
+
+def let_go(paths: Paths) -> int:
+    """Takes the node's floating IPs off its interfaces: for the service manager to run when the service has ended, however it did."""
+    try:
+        floating_ips = Store(paths).read().floating_ips.values()
+    except (ModelError, StoreError) as error:
+        say("error", f"the floating IPs are not known, so their leases run out by themselves: {error}")
+        return 1
+    for floating_ip in floating_ips:
+        addresses = Addresses(0.0)
+        try:
+            addresses.plan([floating_ip])
+            addresses.remove_leftovers()
+        except NoInterface:
+            continue  # it has no interface here, so no interface has it
+        finally:
+            addresses.close()
+    return 0
 
 
 class Service:
@@ -48,12 +67,16 @@ class Service:
         try:
             await control.start()
         except OSError as error:
-            _say("error", str(error))
+            say("error", str(error))
             return 1
         self._load_at_start()
-        _say("info", f"tandem-keepalive {__version__} is ready, generation {self._document.generation}")
+        say("info", f"tandem-keepalive {__version__} is ready, generation {self._document.generation}")
+        watchdog = loop.create_task(notify.tend_watchdog())
+        notify.notify("READY=1")
         await stopping.wait()
-        _say("info", "stopping")
+        say("info", "stopping")
+        notify.notify("STOPPING=1")
+        watchdog.cancel()
         for instance in self._instances.values():
             instance.leave()
         await self._link.settle(_SETTLE_S)
@@ -70,7 +93,7 @@ class Service:
                 self._use(document)
         except (ModelError, StoreError, Refusal) as error:
             self._failure = str(error)
-            _say("error", f"the document is not used: {error}")
+            say("error", f"the document is not used: {error}")
 
     async def _load(self, body: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -138,7 +161,7 @@ class Service:
     def _proxy_changed(self, ready: bool, reason: str) -> None:
         self._healthy, self._reason = ready, reason
         if reason:
-            _say("warning", reason)
+            say("warning", reason)
         for instance in self._instances.values():
             instance.set_health(ready, reason)
 
@@ -153,7 +176,3 @@ class Service:
             "failure": self._failure,
             "load_balancers": {name: instance.view() for name, instance in self._instances.items()},
         }
-
-
-def _say(level: str, text: str) -> None:
-    print(f"{level}: {text}", file=sys.stderr, flush=True)

@@ -7,13 +7,13 @@ import ipaddress
 import json
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from .._model import Heartbeat, Node, endpoints
+from ..log import say
 from . import udp, vrrp
 from .election import Heard, State
 from .netlink import Netlink
@@ -261,7 +261,7 @@ def complain(text: str) -> None:
         if len(_complained) > 1000:
             _complained.clear()
         _complained[text] = now
-        print(f"warning: {text}", file=sys.stderr, flush=True)
+        say("warning", text)
 
 
 def _link_of(address: str) -> int:

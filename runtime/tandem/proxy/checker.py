@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import os
 import random
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Optional
 
 from .._model import Backend, Document, HealthCheck, Server, status_ranges
+from ..log import say
 from . import http1
 from .chunked import ChunkedBody
 from .health import Health, after_check, next_check_ms
@@ -188,7 +188,7 @@ class Checker:
         health = self._health[key]
         level = "info" if health.up else "warning"
         backend, server = key[0], key[1].rstrip(_AHEAD)
-        print(f"{level}: server {backend}/{server} is {health.state}: {health.last}", file=sys.stderr, flush=True)
+        say(level, f"server {backend}/{server} is {health.state}: {health.last}")
 
 
 _AHEAD = "\0"

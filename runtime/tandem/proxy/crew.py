@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._model import Document
 from .._paths import Paths
+from ..log import say
 from ..release import program_command
 from .channel import Channel, ChannelBroken, Message, share, shared
 from .listeners import Wanted
@@ -110,7 +110,7 @@ class Crew:
         try:
             worker.channel.send(message, descriptors)
         except ChannelBroken as error:
-            print(f"error: worker {worker.process.pid}: {error}; it is replaced", file=sys.stderr, flush=True)
+            say("error", f"worker {worker.process.pid}: {error}; it is replaced")
             worker.process.kill()
 
     def _ask(self, worker: _Worker, message: Message, descriptors: Sequence[int] = ()) -> Awaitable[Any]:
@@ -164,14 +164,14 @@ class Crew:
         if worker.process.returncode is None:
             worker.process.kill()
         status = await worker.process.wait()
-        print(f"error: worker {worker.process.pid} ended unasked (status {status}); another one takes its place", file=sys.stderr, flush=True)
+        say("error", f"worker {worker.process.pid} ended unasked (status {status}); another one takes its place")
         while not self._stopping:
             try:
                 await self._spawn()
                 await self._on_joined()
                 return
             except (OSError, asyncio.TimeoutError, WorkerRefused) as error:
-                print(f"error: no new worker: {error!r}; trying again", file=sys.stderr, flush=True)
+                say("error", f"no new worker: {error!r}; trying again")
                 await asyncio.sleep(_RESPAWN_S)
 
 

@@ -7,16 +7,16 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Optional
 
-from .. import __version__
+from .. import __version__, notify
 from .._model import Document, ModelError, check_document, endpoints
 from .._paths import Paths
 from .._store import Store, StoreError
 from ..control import ControlServer, Refusal
+from ..log import say
 from ..release import release_digest
 from .checker import Checker, describe
 from .crew import Crew, WorkerRefused
@@ -37,18 +37,31 @@ def main(paths: Paths) -> int:
 
 
 class Listening:
-    """The bound sockets by place; each has a number under which the workers know it."""
+    """The bound sockets by place; each has a number under which the workers know it. The service manager keeps them across a restart."""
 
     def __init__(self) -> None:
         self.sockets: dict[tuple[str, int], tuple[int, socket.socket]] = {}
         self._next = 0
+        for sock in notify.kept():
+            address, port = sock.getsockname()[:2]
+            self._note((address, port), sock)
 
     def add(self, place: tuple[str, int], sock: socket.socket) -> None:
-        self._next += 1
-        self.sockets[place] = (self._next, sock)
+        self._note(place, sock)
+        notify.keep(_store_name(place), sock)
 
     def close(self, place: tuple[str, int]) -> None:
+        notify.let_go(_store_name(place))
         self.sockets.pop(place)[1].close()
+
+    def close_all(self) -> None:
+        """At the end of this process's life: what the service manager keeps stays open."""
+        while self.sockets:
+            self.sockets.popitem()[1][1].close()
+
+    def _note(self, place: tuple[str, int], sock: socket.socket) -> None:
+        self._next += 1
+        self.sockets[place] = (self._next, sock)
 
 
 class Supervisor:
@@ -83,19 +96,23 @@ class Supervisor:
         except OSError as error:
             say("error", str(error))
             return 1
+        watchdog = loop.create_task(notify.tend_watchdog())
         await self._crew.start()
         await self._load_at_start()
         self._started = True
         self._notify()
+        self._close_unwanted(wanted_listeners(self.document, self.active))  # kept from a former life, and no longer asked for
         rebinding = loop.create_task(self._rebind())
+        notify.notify("READY=1")
         say("info", f"tandem-proxy {__version__} is ready, generation {self.document.generation}, {len(self._crew.pids)} workers")
         await self._stopping.wait()
         say("info", "stopping")
+        notify.notify("STOPPING=1")
         rebinding.cancel()
         self._checker.stop()
-        for place in list(self._listening.sockets):
-            self._listening.close(place)
+        self._listening.close_all()
         await self._crew.stop(_DRAIN_S)
+        watchdog.cancel()
         await control.stop()
         return 0
 
@@ -291,12 +308,12 @@ class Supervisor:
         }
 
 
+def _store_name(place: tuple[str, int]) -> str:
+    """The socket's name in the service manager's store, which allows no colon (sd_pid_notify_with_fds(3))."""
+    return f"{place[0]}-{place[1]}".replace(":", "_")
+
+
 def worker_count() -> int:
     """One per core this process may use, unless TANDEM_WORKERS says otherwise."""
     given: Optional[str] = os.environ.get("TANDEM_WORKERS")
     return max(1, int(given)) if given and given.isdigit() else len(os.sched_getaffinity(0))
-
-
-def say(level: str, text: str) -> None:
-    """One line of the service's log."""
-    print(f"{level}: {text}", file=sys.stderr, flush=True)

@@ -7,11 +7,11 @@ import os
 import resource
 import signal
 import socket
-import sys
 import traceback
 from typing import Any, Optional
 
 from .._model import Document
+from ..log import say, worded
 from .channel import Channel, Message, share, shared
 from .engine import Engine
 
@@ -64,7 +64,7 @@ class _Log:
 
     def flush(self) -> None:
         if self._dropped:
-            self._lines.append(f"warning: {self._dropped} log lines were dropped")
+            self._lines.append(worded("warning", f"{self._dropped} log lines were dropped"))
         content = "".join(f"{line}\n" for line in self._lines).encode()
         self._lines, self._size, self._dropped = [], 0, 0
         while content:
@@ -81,7 +81,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._log = _Log(loop)
-        self._engine = Engine(loop, log=self._log.line, warn=lambda text: self._log.line(f"warning: {text}"), announce=self._announce)
+        self._engine = Engine(loop, log=self._log.line, warn=lambda text: self._log.line(worded("warning", text)), announce=self._announce)
         self._channel = Channel(loop, self._sock, self._message, self._ended.set)
         self._draining: Optional[asyncio.Task[None]] = None
         self._channel.send({"type": "ready"})
@@ -98,7 +98,7 @@ class _Worker:
             self._follow(message, descriptors)
         except Exception:  # noqa: BLE001
             # A worker that could not follow knows something else than the others: it ends, and a fresh one takes its place.
-            self._log.line(f"error: a message of the supervisor could not be followed: {traceback.format_exc()}")
+            self._log.line(worded("error", f"a message of the supervisor could not be followed: {traceback.format_exc()}"))
             self._ended.set()
 
     def _follow(self, message: Message, descriptors: list[int]) -> None:
@@ -116,7 +116,7 @@ class _Worker:
         elif kind == "drain":
             self._draining = asyncio.get_running_loop().create_task(self._drain(message["deadline_ms"] / 1000))
         else:
-            print(f"error: the supervisor sent a message of unknown type {kind!r}", file=sys.stderr, flush=True)
+            say("error", f"the supervisor sent a message of unknown type {kind!r}")
 
     def _load(self, message: Message, data: Any) -> None:
         listeners = {(key, address, port): self._held[mark] for key, address, port, mark in message["listeners"]}
@@ -134,5 +134,5 @@ class _Worker:
         try:
             await asyncio.wait_for(self._engine.drain(), deadline_s)
         except asyncio.TimeoutError:
-            self._log.line("warning: some connections had not ended within the drain's deadline and were closed")
+            self._log.line(worded("warning", "some connections had not ended within the drain's deadline and were closed"))
         self._ended.set()
