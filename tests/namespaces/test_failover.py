@@ -15,10 +15,9 @@ CHANGES = 50
 
 
 def outage_s(outcomes, moment):
-    """From the kill to the end of the first request that was answered after the last one that was not."""
-    failed = [outcome["began"] for outcome in outcomes if not outcome["server"]]
-    last_failed = max(failed, default=moment)
-    return min(outcome["ended"] for outcome in outcomes if outcome["server"] and outcome["began"] >= last_failed) - moment
+    """The longest time between two answers, from the moment of the kill on: what a client saw that asked all the time."""
+    answered = [moment, *sorted(outcome["ended"] for outcome in outcomes if outcome["server"] and outcome["ended"] > moment)]
+    return max(after - before for before, after in zip(answered, answered[1:]))
 
 
 def answered_since(outcomes, moment, count):

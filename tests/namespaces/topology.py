@@ -168,9 +168,11 @@ class Topology:
         return self.view(node).get("state", "down")
 
     def active(self):
-        """The one node that is active while the other stands by; "" otherwise."""
-        states = {node: self.state(node) for node in NODES}
-        return next((node for node in NODES if states[node] == "active"), "") if sorted(states.values()) == ["active", "standby"] else ""
+        """The one node that is active while the other stands by and has heard it; "" otherwise."""
+        views = {node: self.view(node) for node in NODES}
+        active = next((node for node in NODES if views[node].get("state") == "active"), "")
+        heard = any(view.get("state") == "standby" and view["peers"].get(active, {}).get("last_heard_ms") is not None for view in views.values())
+        return active if heard else ""
 
     def holds(self, node, ip=VIP):
         return f" {ip}/" in self.on(node, "ip", "addr", "show", "dev", "eth0").stdout

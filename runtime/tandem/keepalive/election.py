@@ -1,12 +1,13 @@
 """Who is active: the election of one load balancer as a state machine, seen from one node. Pure: events and times in, actions out.
 
-The rules are those of VRRP version 3 (RFC 9568 6.4), with three additions:
+The rules are those of VRRP version 3 (RFC 9568 6.4), with four additions:
 
 - *fault*: a node whose proxy does not work takes no part; an active one resigns first.
 - *failback*: whether a more preferred node takes over from one that is active (RFC 9568 calls it Preempt_Mode; here it can also wait).
 - *stalls*: a process can be stopped for a while and not know it (SIGSTOP, a suspended machine, a swapped-out host). An active node that has sent
   nothing for as long as its peers wait has probably been replaced: it steps down before it sends anything. A standby node that was not
   listening must not take the silence for a death.
+- *start*: a node that has just started gives the more preferred ones a moment to start as well, so that the master is the first to be active.
 
 Everything that changes the state lives in this file. Times are seconds of a clock that counts while the machine is suspended (CLOCK_BOOTTIME).
 """
@@ -29,7 +30,10 @@ class State(str, Enum):
 
 @dataclass(frozen=True)
 class Config:
-    """``rank`` breaks ties of priority as RFC 9568 6.4.3 does: the higher address, as bytes, wins."""
+    """``rank`` breaks ties of priority as RFC 9568 6.4.3 does: the higher address, as bytes, wins.
+
+    ``start_wait_s`` is added to the first wait only.
+    """
 
     priority: int
     interval_s: float
@@ -37,6 +41,7 @@ class Config:
     failback: str = "never"
     failback_delay_s: float = 60.0
     rank: bytes = b""
+    start_wait_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,11 @@ class Election:
             return self._leave(now, event.reason or "not healthy")
         if self.state is State.FAULT:
             self._healthy_since = now
-            return self._become_standby(now, "")
+            just_started = self.transitions == 0
+            actions = self._become_standby(now, "")
+            if just_started:
+                self._active_down_at += self.config.start_wait_s
+            return actions
         return []
 
     def _leave(self, now: float, reason: str) -> list[Action]:

@@ -15,6 +15,9 @@ from .addresses import Addresses
 from .election import Acquire, Action, Announce, Config, Election, Event, Healthy, Release, Send, State, Stop, Tick, priority_of
 from .transport import Outgoing, Received, Transport, UdpTransport, VrrpTransport, rank_of
 
+# How much later each less preferred node may be the first to become active after a start: about as long as a play needs to reach all nodes.
+_START_WAIT_S = 3.0
+
 
 def now_s() -> float:
     """Seconds that go on while the machine is suspended, so that a suspended node knows that it has slept."""
@@ -48,6 +51,7 @@ class Settings:
             self.load_balancer.failback,
             self.load_balancer.failback_delay_ms / 1000,
             rank_of(self.me.address),
+            _START_WAIT_S * self.position,
         )
 
 

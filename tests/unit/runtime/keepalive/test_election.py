@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tandem.keepalive.election import (
@@ -55,6 +57,21 @@ def test_priorities_are_1_to_254_and_fall_with_the_place_in_the_list():
 def test_rfc_9568_6_1_the_down_interval_is_that_many_intervals_and_the_skew(config, expected):
     _election, won_at = active(config)
     assert won_at == pytest.approx(expected, abs=1e-6)
+
+
+def test_after_a_start_the_backup_leaves_the_master_time_to_be_first_but_waits_no_longer_in_a_failover():
+    slow = replace(BACKUP, start_wait_s=3.0)
+    election, won_at = active(slow)
+    assert won_at == pytest.approx(3.0 + election.down_interval_s, abs=1e-6)
+    election = standby(slow)
+    election.step(1.0, heard_from(MASTER))
+    assert election.due() <= 1.0 + election.down_interval_s
+    election.step(1.1, Healthy(False, "the proxy died"))
+    election.step(1.2, Healthy(True))
+    while election.state is not State.ACTIVE:
+        now = election.due()
+        election.step(now, Tick())
+    assert now == pytest.approx(1.2 + election.down_interval_s, abs=1e-6), "only the first wait is longer"
 
 
 def test_rfc_9568_6_4_2_a_standby_node_hears_the_active_one_and_waits_anew():

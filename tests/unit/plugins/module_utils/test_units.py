@@ -1,0 +1,61 @@
+"""What is written for systemd, held to systemd's own tools."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from plugins.module_utils import _units
+from plugins.module_utils._paths import Paths
+
+ANALYZE = shutil.which("systemd-analyze")
+EXPOSURE_MAX = {"tandem-proxy": 2.0, "tandem-keepalive": 2.5}
+
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="needs systemd-analyze, of the distribution's package systemd")
+
+
+@pytest.fixture
+def units(tmp_path):
+    """The units of a node whose program is there, as files by service name."""
+    paths = Paths(str(tmp_path / "node"))
+    paths.program.parent.mkdir(parents=True)
+    paths.program.write_text("#!/bin/sh\n")
+    paths.program.chmod(0o755)
+    found = {}
+    for path, text in _units.files(paths).items():
+        if path.suffix == ".service":
+            found[path.stem] = tmp_path / path.name
+            found[path.stem].write_text(text)
+    return found
+
+
+def analyze(*arguments):
+    return subprocess.run([str(ANALYZE), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+
+
+@needs_systemd
+def test_systemd_finds_nothing_wrong_with_the_units(units):
+    verified = analyze("verify", "--man=no", *units.values())
+    ours = [line for line in f"{verified.stdout}{verified.stderr}".splitlines() if "tandem" in line]
+    assert ours == []
+
+
+@needs_systemd
+@pytest.mark.parametrize("service", _units.SERVICES)
+def test_the_services_are_exposed_no_more_than_is_promised(units, service, figure):
+    told = analyze("security", "--offline=true", "--no-pager", units[service])
+    exposure = float(re.search(r"Overall exposure level for \S+: ([\d.]+)", told.stdout + told.stderr).group(1))
+    figure(f"systemd-analyze security: {service} {exposure}")
+    assert exposure <= EXPOSURE_MAX[service]
+
+
+@pytest.mark.parametrize(("service", "capabilities"), [("tandem-proxy", "CAP_NET_BIND_SERVICE"), ("tandem-keepalive", "CAP_NET_RAW CAP_NET_ADMIN")])
+def test_each_service_has_an_account_and_only_the_capabilities_it_needs(units, service, capabilities):
+    text = units[service].read_text()
+    assert f"\nUser={service}\n" in text
+    assert f"\nCapabilityBoundingSet={capabilities}\n" in text
+    assert f"\nAmbientCapabilities={capabilities}\n" in text
+    assert f"\nu {service} " in _units.files(Paths("/"))[_units.SYSUSERS]
