@@ -81,10 +81,8 @@ class Crew:
                 if mark not in worker.sent:
                     self._send(worker, {"type": "listener", "id": mark}, [sock.fileno()])
             worker.sent = set(marks)
-            # Health first: it is kept for backends that are known already, and told again for new ones once they are.
-            self._send(worker, {"type": "health"}, [states])
-            waiting.append(self._ask(worker, {"type": "load", "listeners": listeners, "workers": self._size}, [content]))
-            self._send(worker, {"type": "health"}, [states])
+            # Health goes with the document: clients may be waiting in a listener already, and are served as soon as it is there.
+            waiting.append(self._ask(worker, {"type": "load", "listeners": listeners, "workers": self._size}, [content, states]))
         os.close(content)
         os.close(states)
         for answer in await asyncio.gather(*waiting, return_exceptions=True):

@@ -26,6 +26,7 @@ _ACCEPTS_AT_ONCE = 32
 _KEEPS_VIEWS = sys.version_info >= (3, 12)
 
 ListenKey = tuple[str, str, int]  # (frontend key, address, port)
+Health = Mapping[str, Mapping[str, bool]]  # up, by backend key and server name
 
 
 class Engine:
@@ -56,12 +57,16 @@ class Engine:
         self._drained: Optional[asyncio.Future[None]] = None
         self._ticking = loop.call_later(TICK_S, self._tick)
 
-    def apply(self, document: Document, listeners: Mapping[ListenKey, socket.socket], workers: int = 1) -> None:
+    def apply(self, document: Document, listeners: Mapping[ListenKey, socket.socket], workers: int = 1, health: Optional[Health] = None) -> None:
         """The new state, from the next request on. Connections, pools, counters and bindings survive as far as their server does.
 
         Takes over the listeners, and closes those it had that are no longer named. ``workers``: how many share the node's limits.
+        ``health`` is as for ``set_health``: the state of servers as the document has them.
         """
+        # Before, so that a server that stays is not taken for down; after, for those that come.
+        self.set_health(health or {})
         self._apply_backends(document, workers)
+        self.set_health(health or {})
         kept = set(listeners.values())
         enabled = {key: frontend for key, frontend in document.frontends.items() if frontend.enabled}
         for key in [key for key in self._frontends if key not in enabled]:
@@ -98,7 +103,7 @@ class Engine:
                     self.loop.add_reader(sock.fileno(), self._accept, frontend, sock)
             self._pause_or_resume(frontend)
 
-    def set_health(self, servers: Mapping[str, Mapping[str, bool]]) -> None:
+    def set_health(self, servers: Health) -> None:
         """Who is up, by backend and server; backends that are not named keep what they have."""
         for key, health in servers.items():
             if key in self._backends:

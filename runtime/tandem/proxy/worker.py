@@ -106,7 +106,7 @@ class _Worker:
         if kind == "listener":
             self._held[message["id"]] = socket.socket(fileno=descriptors[0])
         elif kind == "load":
-            self._load(message, shared(descriptors[0]))
+            self._load(message, shared(descriptors[0]), shared(descriptors[1]))
         elif kind == "health":
             self._engine.set_health(shared(descriptors[0]))
         elif kind == "bind":
@@ -118,9 +118,9 @@ class _Worker:
         else:
             say("error", f"the supervisor sent a message of unknown type {kind!r}")
 
-    def _load(self, message: Message, data: Any) -> None:
+    def _load(self, message: Message, data: Any, health: Any) -> None:
         listeners = {(key, address, port): self._held[mark] for key, address, port, mark in message["listeners"]}
-        self._engine.apply(Document.from_stored(data), listeners, message["workers"])
+        self._engine.apply(Document.from_stored(data), listeners, message["workers"], health)
         used = {mark for *_place, mark in message["listeners"]}
         self._held = {mark: sock for mark, sock in self._held.items() if mark in used}
         self._channel.send({"type": "loaded", "seq": message["seq"]})
