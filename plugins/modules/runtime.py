@@ -90,8 +90,10 @@ done:
 import json
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tandem.lb.plugins.module_utils import _floor  # noqa: F401  pylint: disable=unused-import
+
+# isort: split
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tandem.lb.plugins.module_utils._model import ModelError, Problem
 from ansible_collections.tandem.lb.plugins.module_utils._node import NODE_ARGUMENTS
 from ansible_collections.tandem.lb.plugins.module_utils._paths import Paths
