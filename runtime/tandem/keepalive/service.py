@@ -115,6 +115,11 @@ class Service:
     def _use(self, document: Document) -> None:
         """Puts a document in force, or raises Refusal with the former one in force."""
         wanted = {name: self._settings(document, name) for name in document.load_balancers}
+        # Those that go make room first: a load balancer that is renamed keeps its port and its virtual router.
+        # If the document is refused they come back, standing by: the one refusal that can be noticed from outside.
+        gone = [name for name in self._instances if name not in wanted]
+        for name in gone:
+            self._remove(name)
         changed: list[str] = []
         try:
             for name, settings in wanted.items():
@@ -122,13 +127,12 @@ class Service:
                 if name in self._instances:
                     self._instances[name].apply(settings)
                 else:
-                    self._instances[name] = Instance(settings, lambda active, name=name: self._link.set_active(name, active))  # type: ignore[misc]
-                    self._instances[name].set_health(self._healthy, self._reason)
+                    self._add(name, settings)
         except (CannotOpen, NoInterface, StoreError, OSError) as error:
             self._undo(changed)
+            for name in gone:
+                self._add(name, self._settings(self._document, name))
             raise Refusal(f'load balancer "{changed[-1]}": {error}') from None
-        for name in [name for name in self._instances if name not in wanted]:
-            self._remove(name)
         self._document = document
 
     def _undo(self, changed: list[str]) -> None:
@@ -137,6 +141,13 @@ class Service:
                 self._instances[name].apply(self._settings(self._document, name))
             elif name in self._instances:
                 self._remove(name)
+
+    def _add(self, name: str, settings: Settings) -> None:
+        def tell_proxy(active: bool) -> None:
+            self._link.set_active(name, active)
+
+        self._instances[name] = Instance(settings, tell_proxy)
+        self._instances[name].set_health(self._healthy, self._reason)
 
     def _remove(self, name: str) -> None:
         instance = self._instances.pop(name)
