@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from tandem import _model as model
-from tandem._client import Client, Refused
+from tandem._client import Client, NotRunning, Refused
 from tandem._paths import Paths
 from tandem._store import Store
 from tests.namespaces.topology import PROGRAM
@@ -49,9 +49,16 @@ def stated(paths, generation, name, port, **floating_ip):
     return Client(paths.keepalive_socket, 5.0)
 
 
+def answers(client):
+    try:
+        return client.status()
+    except NotRunning:
+        return None
+
+
 def load(paths, eventually, *arguments, **floating_ip):
     client = stated(paths, *arguments, **floating_ip)
-    eventually(paths.keepalive_socket.exists)
+    eventually(lambda: answers(client))
     client.load(arguments[0])
     return set(client.status()["load_balancers"])
 
