@@ -7,6 +7,7 @@ Nothing is restarted: services that run keep the release they were started with 
 from __future__ import annotations
 
 import compileall
+import gzip
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any, Optional
 
@@ -148,6 +150,11 @@ class Deployment:
                 shutil.rmtree(self._folder(self.digest))  # made for another Python, or not whole
             os.rename(fresh, self._folder(self.digest))
             os.sync()
+        except OSError as error:
+            raise StoreError(
+                f"{self.paths.releases}: the release cannot be unpacked there: {error.strerror}. "
+                "Free some space, or mend that on the node, and run again; what is in use stays in use."
+            ) from None
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
@@ -195,14 +202,17 @@ class Deployment:
 
 def _unpack(bundle: Path, folder: Path) -> None:
     """Plain files below ``folder`` only; a name that would leave it, or anything that is not a file, is refused."""
-    with tarfile.open(bundle, "r:gz") as archive:
-        for entry in archive:
-            target = (folder / entry.name).resolve()
-            source = archive.extractfile(entry) if entry.isreg() else None
-            if source is None or folder.resolve() not in target.parents:
-                raise StoreError(f'{bundle}: entry "{entry.name}" does not belong in a bundle. Run the task again.')
-            target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            target.write_bytes(source.read())
+    try:
+        with tarfile.open(bundle, "r:gz") as archive:
+            for entry in archive:
+                target = (folder / entry.name).resolve()
+                source = archive.extractfile(entry) if entry.isreg() else None
+                if source is None or folder.resolve() not in target.parents:
+                    raise StoreError(f'{bundle}: entry "{entry.name}" does not belong in a bundle. Run the task again.')
+                target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                target.write_bytes(source.read())
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise StoreError(f"{bundle}: the bundle was damaged on its way ({error}). Run the task again.") from None
 
 
 def _digest_of(package: Path) -> str:
