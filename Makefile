@@ -1,12 +1,13 @@
 # What a newcomer runs. Everything is set up inside the checkout, in .venv, by the first of these; nothing needs root.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lab-up lab-down bench lint setup clean
+.PHONY: help demo demo-stop test lab-up lab-demo lab-down bench lint setup clean
 
 help:
 	@echo "make demo        the main job on this machine: two nodes, a floating IP, three servers, and what happens when they die"
 	@echo "make demo-stop   stop what the demo left running"
 	@echo "make test        the tests (those that need root say so when it is missing)"
 	@echo "make lab-up      five hosts with systemd and sshd on this machine, to try it on; needs root, Debian or Ubuntu"
+	@echo "make lab-demo    the main job on those hosts, over ssh"
 	@echo "make lab-down    take them down"
 	@echo "make bench       requests per second beside HAProxy and nginx"
 	@echo "make lint        the linters and type checks"
@@ -27,6 +28,9 @@ test: setup
 
 lab-up: setup
 	@.venv/bin/python -m tests.lab up
+
+lab-demo: setup
+	@.venv/bin/python -m tests.lab.demo
 
 lab-down: setup
 	@.venv/bin/python -m tests.lab down

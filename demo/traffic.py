@@ -44,6 +44,16 @@ def answered_by(outcomes: list[Outcome]) -> dict[str, int]:
     return dict(sorted(counted.items()))
 
 
+def answered(outcomes: list[Outcome]) -> list[Outcome]:
+    return [outcome for outcome in outcomes if outcome.server]
+
+
+def outage_s(outcomes: list[Outcome], moment: float) -> float:
+    """The longest time between two answers, from the moment of a death on: what a client saw that asked all the time."""
+    times = [moment, *sorted(outcome.ended_s for outcome in answered(outcomes) if outcome.ended_s > moment)]
+    return max(after - before for before, after in zip(times, times[1:]))
+
+
 class Stream:
     """A client that starts a request every 10 ms, each on a connection of its own, until it is left."""
 

@@ -15,7 +15,9 @@ for folder in (TOP / "runtime", TOP):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-FLOORS = ("unit", "loopback", "namespaces")
+from tests.lab.machines import missing_packages  # noqa: E402  # the path is set above
+
+FLOORS = ("unit", "loopback", "namespaces", "lab")
 # With this set, as in CI, a test that is skipped is a failure: no floor may be missing there.
 ALL_FLOORS = os.environ.get("TANDEM_ALL_FLOORS") == "1"
 
@@ -39,11 +41,22 @@ def namespaces_missing():
     return f"needs {', '.join(missing)} from the distribution's packages" if missing else ""
 
 
+def lab_missing():
+    """Why the floor of hosts with systemd cannot run here; "" when it can."""
+    if os.geteuid() != 0:
+        return "needs root: containers, mounts"
+    if shutil.which("apt-get") is None:
+        return "needs Debian or Ubuntu"
+    missing = missing_packages()
+    return f"needs {', '.join(missing)} from the distribution's packages, which make lab-up installs" if missing else ""
+
+
 def pytest_collection_modifyitems(items):
-    missing = namespaces_missing()
+    missing = {"namespaces": namespaces_missing(), "lab": lab_missing()}
     for item in items:
-        if missing and floor_of(item.path) == "namespaces":
-            item.add_marker(pytest.mark.skip(reason=missing))
+        reason = missing.get(floor_of(item.path))
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -73,7 +73,6 @@ After=network.target
 [Service]
 ExecStart=/usr/bin/python3 /opt/shop/shop.py %H 0.0.0.0 {SERVER_PORT}
 DynamicUser=yes
-Restart=on-abnormal
 
 [Install]
 WantedBy=multi-user.target
