@@ -6,6 +6,9 @@ step=$1 folder=$2 tree=$3 host=$4 bridge=$5 machine=$6
 shift 6
 
 if [ "$step" = power ]; then
+    # Held until all of the host has ended, so whoever has this lock knows that it is off, and stays so.
+    exec 9<"$folder"
+    flock --nonblock 9 || { echo "$host is on already" && exit 1; }
     # Process id and start time (proc(5), field 22 of stat) are on disk before there is anything that would have to be ended.
     stat=$(cat "/proc/$$/stat")
     for cgroup in "$@"; do echo $$ >"$cgroup/cgroup.procs"; done

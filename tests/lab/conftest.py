@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.lab.lab_pair import LabPair, until
 from tests.lab.layout import NODES
 from tests.lab.machines import Lab
-from tests.lab.pair import LabPair, until
 
 
 @pytest.fixture(scope="module")

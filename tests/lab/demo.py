@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import time
 
+from tests.lab.lab_pair import LabPair
 from tests.lab.layout import TOP
 from tests.lab.machines import Lab
-from tests.lab.pair import LabPair
 from tests.lab.tree import LabError
 
-from pair import StoryError  # isort: skip  # tests.lab.pair puts the demo on the path
+from pair import StoryError  # isort: skip  # tests.lab.lab_pair puts the demo on the path
 from story import say, tell, title  # isort: skip
 
 

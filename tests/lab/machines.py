@@ -162,27 +162,36 @@ class Lab:
         with open(layout.folder(host) / "console.log", "ab") as console:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
         deadline = time.monotonic() + _KILL_S
-        while self._process(layout, host) != process.pid:
+        while self._process(layout, host) is None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise LabError(f"{host} did not start: {(layout.folder(host) / 'console.log').read_text(errors='replace')[-2000:]}")
             time.sleep(0.005)
 
     def _power_off(self, layout: Layout, host: str) -> float:
-        process = self._process(layout, host)
         moment = time.monotonic()
-        if process is not None:
-            os.kill(process, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(process, 0)
-        cgroups = [top / layout.bridge / host for top in _cgroup_tops()]
-        _until(lambda: not any(_members(cgroup) for cgroup in cgroups), f"the processes of {host} ending")
-        for cgroup in cgroups:
-            _remove_cgroup(cgroup)
+        with contextlib.ExitStack() as stack:
+            if layout.folder(host).exists():
+                folder = os.open(layout.folder(host), os.O_RDONLY)
+                stack.callback(os.close, folder)
+                # A host that is just being started has no process on record yet, but it has the lock.
+                _until(lambda: self._killed(layout, host) and _lock(folder), f"the processes of {host} ending")
+            cgroups = [top / layout.bridge / host for top in _cgroup_tops()]
+            _until(lambda: not any(_members(cgroup) for cgroup in cgroups), f"the control groups of {host} being left")
+            for cgroup in cgroups:
+                _remove_cgroup(cgroup)
         if not _link_is_gone(layout.link(host)):
             _run("ip", "link", "del", layout.link(host), check=False)  # it goes with the host's network namespace, sooner or later
             _until(lambda: _link_is_gone(layout.link(host)), f"the link of {host} going")
         self._hang_up(host)
         return moment
+
+    def _killed(self, layout: Layout, host: str) -> bool:
+        process = self._process(layout, host)
+        if process is not None:
+            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process, 0)
+        return True
 
     def _process(self, layout: Layout, host: str) -> int | None:
         """The host's outermost process, if it still is the one that was recorded; ids are used again."""
@@ -264,6 +273,14 @@ def _members(cgroup: Path) -> list[str]:
 def _remove_cgroup(cgroup: Path) -> None:
     for folder, _folders, _files in os.walk(cgroup, topdown=False):
         os.rmdir(folder)
+
+
+def _lock(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _link_is_gone(link: str) -> bool:

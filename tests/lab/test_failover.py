@@ -6,8 +6,8 @@ import statistics
 
 import pytest
 
+from tests.lab.lab_pair import answered, outage_s, until
 from tests.lab.layout import NODES
-from tests.lab.pair import answered, outage_s, until
 
 REPEATS = 5
 
