@@ -111,6 +111,7 @@ class Election:
         self.reason = "the proxy has not reported yet"
         self.since = now
         self.transitions = 0
+        self._starting = True  # until an active node was heard, or the first wait began
         self._active_interval_s = config.interval_s
         self._active_down_at = now
         self._healthy_since = now
@@ -166,9 +167,9 @@ class Election:
             return self._leave(now, event.reason or "not healthy")
         if self.state is State.FAULT:
             self._healthy_since = now
-            just_started = self.transitions == 0
             actions = self._become_standby(now, "")
-            if just_started:
+            if self._starting:
+                self._starting = False
                 self._active_down_at += self.config.start_wait_s
             return actions
         return []
@@ -181,6 +182,7 @@ class Election:
         return actions
 
     def _heard(self, now: float, event: Heard) -> list[Action]:
+        self._starting = False
         if self.state is State.STANDBY:
             self._heard_in_standby(now, event)
             return []

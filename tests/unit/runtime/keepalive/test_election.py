@@ -72,6 +72,10 @@ def test_after_a_start_the_backup_leaves_the_master_time_to_be_first_but_waits_n
         now = election.due()
         election.step(now, Tick())
     assert now == pytest.approx(1.2 + election.down_interval_s, abs=1e-6), "only the first wait is longer"
+    election = Election(slow, 0.0)
+    election.step(0.1, heard_from(MASTER))
+    election.step(0.2, Healthy(True))
+    assert election.due() <= 0.2 + election.down_interval_s, "who was heard before the proxy was ready needs no time to start"
 
 
 def test_rfc_9568_6_4_2_a_standby_node_hears_the_active_one_and_waits_anew():
