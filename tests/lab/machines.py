@@ -138,7 +138,7 @@ class Lab:
                 )
             return False
         _run("ip", "link", "set", layout.bridge, "alias", str(self.state))
-        # Left to itself, a bridge has the lowest address of its ports, and another one when that host is switched off: neighbours would have to learn it.
+        # Left to itself, a bridge has the lowest address of its ports, so another one when that host goes, and neighbours lose the machine.
         _run("ip", "link", "set", layout.bridge, "address", f"02:98:00:00:00:{layout.number:02x}")
         _run("ip", "address", "add", f"{layout.address(1)}/24", "dev", layout.bridge)
         _run("ip", "address", "add", f"{layout.address6(1)}/64", "dev", layout.bridge, "nodad")
