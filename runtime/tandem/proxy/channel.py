@@ -6,12 +6,13 @@ What does not fit in a packet (documents, counters) travels as a descriptor of a
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Optional
 
 _PACKET_BYTES_MAX = 65536
 _DESCRIPTORS_MAX = 16
@@ -45,7 +46,7 @@ class Channel:
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         """Sends, or queues while the other side is busy. The descriptors are duplicated and stay the caller's."""
         packet = json.dumps(message, separators=(",", ":")).encode()
-        if len(packet) > _PACKET_BYTES_MAX:
+        if len(packet) > _PACKET_BYTES_MAX or len(descriptors) > _DESCRIPTORS_MAX:
             raise AssertionError("a packet too large: attach it with share()")
         if len(self._waiting) >= _QUEUE_MAX:
             raise ChannelBroken("the other side of the channel takes nothing any more")
@@ -69,8 +70,10 @@ class Channel:
             except (BlockingIOError, InterruptedError):
                 self._loop.add_writer(self._sock.fileno(), self._writable)
                 return
-            except OSError:
-                return  # the end of file that follows tells the owner
+            except OSError as error:
+                if error.errno not in (errno.EPIPE, errno.ECONNRESET):  # after these an end of file follows, which tells the owner
+                    self._loop.call_soon(self._break_off)
+                return
             self._waiting.popleft()
             _close_all(descriptors)
         if self._sock.fileno() >= 0:
@@ -81,16 +84,32 @@ class Channel:
             if self._sock.fileno() < 0:
                 return
             try:
-                packet, descriptors, _flags, _address = socket.recv_fds(self._sock, _PACKET_BYTES_MAX, _DESCRIPTORS_MAX)
+                packet, descriptors, flags, _address = socket.recv_fds(self._sock, _PACKET_BYTES_MAX, _DESCRIPTORS_MAX)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
-                packet, descriptors = b"", []
-            if not packet:
-                self.close()
-                self._on_end()
+                packet, descriptors, flags = b"", [], 0
+            message = None if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else _read(packet)
+            if message is None:
+                _close_all(descriptors)
+                self._break_off()
                 return
-            self._on_message(json.loads(packet), descriptors)
+            self._on_message(message, descriptors)
+
+    def _break_off(self) -> None:
+        """Ends the channel from this side: the other one is gone, or says what nobody can follow."""
+        if self._sock.fileno() >= 0:
+            self.close()
+            self._on_end()
+
+
+def _read(packet: bytes) -> Optional[Message]:
+    """The message in a packet; None for the end of file and for what is no message."""
+    try:
+        message = json.loads(packet)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) and isinstance(message.get("type"), str) else None
 
 
 def share(content: Any) -> int:
@@ -102,7 +121,7 @@ def share(content: Any) -> int:
 
 
 def shared(descriptor: int) -> Any:
-    """What ``share`` put there. Closes the descriptor.
+    """What ``share`` put there. Closes the descriptor. Raises OSError, or ValueError for what is no JSON.
 
     Read at positions of its own: all who got the descriptor share one file offset, and workers read at the same time.
     """
@@ -110,7 +129,10 @@ def shared(descriptor: int) -> Any:
         size = os.fstat(descriptor).st_size
         content = b""
         while len(content) < size:
-            content += os.pread(descriptor, size - len(content), len(content))
+            piece = os.pread(descriptor, size - len(content), len(content))
+            if not piece:
+                break
+            content += piece
     finally:
         os.close(descriptor)
     return json.loads(content)

@@ -106,22 +106,24 @@ class _Worker:
         if kind == "listener":
             self._held[message["id"]] = socket.socket(fileno=descriptors[0])
         elif kind == "load":
-            self._load(message, shared(descriptors[0]), shared(descriptors[1]))
+            self._load(message, **shared(descriptors[0]))
         elif kind == "health":
             self._engine.set_health(shared(descriptors[0]))
         elif kind == "bind":
             self._engine.bind(message["backend"], message["client"], message["server"])
         elif kind == "stats":
             self._answer_with({"type": "stats", "seq": message["seq"]}, self._engine.stats())
+        elif kind == "ping":
+            self._channel.send({"type": "pong"})
         elif kind == "drain":
             self._draining = asyncio.get_running_loop().create_task(self._drain(message["deadline_ms"] / 1000))
         else:
             say("error", f"the supervisor sent a message of unknown type {kind!r}")
 
-    def _load(self, message: Message, data: Any, health: Any) -> None:
-        listeners = {(key, address, port): self._held[mark] for key, address, port, mark in message["listeners"]}
-        self._engine.apply(Document.from_stored(data), listeners, message["workers"], health)
-        used = {mark for *_place, mark in message["listeners"]}
+    def _load(self, message: Message, document: Any, listeners: list[tuple[str, str, int, int]], health: Any) -> None:
+        sockets = {(key, address, port): self._held[mark] for key, address, port, mark in listeners}
+        self._engine.apply(Document.from_stored(document), sockets, message["workers"], health)
+        used = {mark for *_place, mark in listeners}
         self._held = {mark: sock for mark, sock in self._held.items() if mark in used}
         self._channel.send({"type": "loaded", "seq": message["seq"]})
 
