@@ -7,9 +7,10 @@ import contextlib
 import json
 import os
 import socket
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from .._paths import socket_address
 from ..log import say
@@ -17,6 +18,17 @@ from ..log import say
 _HEAD_BYTES_MAX = 16384
 _BODY_BYTES_MAX = 1024 * 1024
 _REQUEST_S_MAX = 10.0
+_CLIENTS_MAX = 256
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    408: "Request Timeout",
+    409: "Conflict",
+    413: "Content Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 
 Answer = Union[dict[str, Any], AsyncIterator[dict[str, Any]]]
 Handler = Callable[[dict[str, Any]], Awaitable[Answer]]
@@ -28,6 +40,14 @@ class Refusal(Exception):
     def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.problems = problems
+
+
+class _Unreadable(Exception):
+    """What came is no request: ``status`` and the reason."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ControlServer:
@@ -73,8 +93,10 @@ class ControlServer:
             self._clients.add(task)
         try:
             await self._exchange(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError, ValueError) as error:
-            say("warning", f"control socket: a request broke off ({error!r})")
+        except OSError as error:
+            say("warning", f"control socket: a client left before its answer ({error})")
+        except asyncio.CancelledError:
+            pass  # by stop(): this task ends here, and asyncio's streams would log a traceback for one that is cancelled
         finally:
             if task is not None:
                 self._clients.discard(task)
@@ -82,21 +104,29 @@ class ControlServer:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _REQUEST_S_MAX)
-        except asyncio.IncompleteReadError as error:
-            if error.partial:
-                raise
+            if len(self._clients) > _CLIENTS_MAX:
+                raise _Unreadable(503, f"{_CLIENTS_MAX} clients are connected already")
+            request = await asyncio.wait_for(_read_request(reader), _REQUEST_S_MAX)
+        except asyncio.TimeoutError:
+            await _send_error(writer, 408, f"no whole request within {_REQUEST_S_MAX:g} s")
+            return
+        except _Unreadable as error:
+            await _send_error(writer, error.status, str(error))
+            return
+        if request is None:
             return  # somebody only looked whether we answer
-        method, target, *_version = head.split(b" ", 2)
-        body = await asyncio.wait_for(_read_body(reader, head), _REQUEST_S_MAX)
-        handler = self._routes.get(f"{method.decode('latin-1')} {target.decode('latin-1')}")
+        handler = self._routes.get(request[0])
         if handler is None:
-            await _send(writer, 404, {"error": {"message": f"no such request; known are {', '.join(sorted(self._routes))}"}})
+            await _send_error(writer, 404, f"no such request; known are {', '.join(sorted(self._routes))}")
             return
         try:
-            answer = await handler(body)
+            answer = await handler(request[1])
         except Refusal as refusal:
-            await _send(writer, 409, {"error": {"message": str(refusal), "problems": list(refusal.problems)}})
+            await _send_error(writer, 409, str(refusal), refusal.problems)
+            return
+        except Exception as error:  # noqa: BLE001 - an error of the program: the log gets all of it, the client gets an answer
+            say("error", f"control socket: {request[0]}: {traceback.format_exc()}")
+            await _send_error(writer, 500, f"an error of the program ({error!r}); its log has the details")
             return
         if isinstance(answer, dict):
             await _send(writer, 200, answer)
@@ -104,24 +134,51 @@ class ControlServer:
             await _stream(reader, writer, answer)
 
 
+async def _read_request(reader: asyncio.StreamReader) -> Optional[tuple[str, dict[str, Any]]]:
+    """("METHOD /target", body); None when the client leaves without a word. Raises _Unreadable."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        parts = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
+        if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
+            raise _Unreadable(400, "this is no HTTP/1.1 request")
+        return f"{parts[0]} {parts[1]}", await _read_body(reader, head)
+    except asyncio.LimitOverrunError:
+        raise _Unreadable(413, f"a request head is at most {_HEAD_BYTES_MAX} bytes") from None
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise _Unreadable(400, "the request ends before it is complete") from None
+        return None
+
+
 async def _read_body(reader: asyncio.StreamReader, head: bytes) -> dict[str, Any]:
     for line in head.split(b"\r\n")[1:]:
         name, _colon, value = line.partition(b":")
         if name.strip().lower() == b"content-length":
-            length = int(value)
-            if not 0 <= length <= _BODY_BYTES_MAX:
-                raise ValueError(f"a body of {length} bytes")
-            body = json.loads(await reader.readexactly(length) or b"{}")
-            if not isinstance(body, dict):
-                raise ValueError("a body that is no object")
-            return body
+            if not value.strip().isdigit():
+                raise _Unreadable(400, "Content-Length is no number")
+            if len(value) > 20 or int(value) > _BODY_BYTES_MAX:
+                raise _Unreadable(413, f"a body is at most {_BODY_BYTES_MAX} bytes")
+            return _object(await reader.readexactly(int(value)))
     return {}
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(content or b"{}")
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise _Unreadable(400, "the body is not a JSON object")
+    return body
+
+
+async def _send_error(writer: asyncio.StreamWriter, status: int, message: str, problems: tuple[str, ...] = ()) -> None:
+    await _send(writer, status, {"error": {"message": message, "problems": list(problems)}})
 
 
 async def _send(writer: asyncio.StreamWriter, status: int, answer: dict[str, Any]) -> None:
     content = json.dumps(answer, sort_keys=True).encode()
-    reason = {200: "OK", 404: "Not Found", 409: "Conflict"}[status]
-    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+    head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
     writer.write(head.encode() + content)
     await writer.drain()
 
@@ -135,6 +192,7 @@ async def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, an
             following = asyncio.ensure_future(lines.__anext__())
             await asyncio.wait({left, following}, return_when=asyncio.FIRST_COMPLETED)
             if left.done():
+                left.exception()  # how it left does not matter
                 following.cancel()
                 return
             writer.write(json.dumps(following.result()).encode() + b"\n")
