@@ -5,6 +5,8 @@ A pid file holds the process id and its start time, since ids are used again: no
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -22,6 +24,7 @@ from ..release import program_command
 
 SERVICES = ("proxy", "keepalive")
 _START_S = 20.0
+_LOCK_S = 2.0
 _STOP_S = {"keepalive": 5.0, "proxy": 10.0}
 _BACKOFF_MIN_S, _BACKOFF_MAX_S, _LIFE_S = 0.05, 5.0, 10.0
 _LOG_BYTES_MAX = 10 * 1024 * 1024
@@ -36,10 +39,14 @@ def start(paths: Paths) -> int:
     """Starts the manager in the background and returns when both services answer; 1, with the end of their logs, when they do not."""
     if recorded(paths.manager_pid) is not None:
         return _wait_until_answering(paths, None)
-    paths.log.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with open(paths.log / "manager.log", "ab") as log:
-        command = [*program_command(), "--prefix", paths.prefix, "manager", "run"]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
+    try:
+        paths.log.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with open(paths.log / "manager.log", "ab") as log:
+            command = [*program_command(), "--prefix", paths.prefix, "manager", "run"]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
+    except OSError as error:
+        print(f"error: the manager cannot be started: {error}", file=sys.stderr)
+        return 1
     return _wait_until_answering(paths, process)
 
 
@@ -49,18 +56,28 @@ def wait(paths: Paths) -> int:
 
 
 def stop(paths: Paths) -> int:
-    """Stops the manager and with it the services; returns when they have ended."""
-    pid = recorded(paths.manager_pid)
-    if pid is None:
-        return 0
-    os.kill(pid, signal.SIGTERM)
+    """Stops the manager and with it the services, also those that a killed manager left behind; returns when they have ended."""
+    try:
+        pid = recorded(paths.manager_pid)
+        if pid is not None and not _stop_manager(paths, pid):
+            return 1
+        _end_leftovers(paths)
+    except PermissionError:
+        print(f"error: the services below {paths.prefix} are another user's. Run this as that user, or as root.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _stop_manager(paths: Paths, pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + sum(_STOP_S.values()) + 5
     while recorded(paths.manager_pid) == pid:
         if time.monotonic() > deadline:
             print(f"error: the manager (process {pid}) has not stopped in time; see {paths.log / 'manager.log'}", file=sys.stderr)
-            return 1
+            return False
         time.sleep(_POLL_S)
-    return 0
+    return True
 
 
 def status(paths: Paths) -> int:
@@ -71,11 +88,35 @@ def status(paths: Paths) -> int:
 
 def run(paths: Paths) -> int:
     """The manager itself, in the foreground."""
-    paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if recorded(paths.manager_pid) is not None:
-        print(f"error: another manager runs (see {paths.manager_pid})", file=sys.stderr)
+    try:
+        paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
+        folder = os.open(paths.run, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        print(f"error: the manager cannot use {paths.run}: {error.strerror}", file=sys.stderr)
         return 1
-    return _Manager(paths).run()
+    try:
+        if not _locked(folder, paths):
+            print(f"error: another manager runs (see {paths.manager_pid}); stop it first (tandem manager stop)", file=sys.stderr)
+            return 1
+        return _Manager(paths).run()
+    except OSError as error:
+        print(f"error: the manager cannot go on: {error}", file=sys.stderr)
+        return 1
+    finally:
+        os.close(folder)
+
+
+def _locked(folder: int, paths: Paths) -> bool:
+    """Takes the lock that a manager holds for life, since two that start in one moment would both find no pid file. Waits for one that is just ending."""
+    deadline = time.monotonic() + _LOCK_S
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if recorded(paths.manager_pid) is not None or time.monotonic() > deadline:
+                return False
+        time.sleep(_POLL_S)
 
 
 @dataclass
@@ -84,7 +125,7 @@ class _Child:
     process: Optional[subprocess.Popen[bytes]] = None
     began: float = 0.0
     due: float = 0.0  # when it is to be started again
-    backoff_s: float = _BACKOFF_MIN_S
+    backoff_s: float = 0.0
 
 
 class _Manager:
@@ -93,7 +134,7 @@ class _Manager:
         self._children = {name: _Child(name) for name in SERVICES}
 
     def run(self) -> int:
-        self._end_leftovers()
+        _end_leftovers(self._paths)
         write_pid_file(self._paths.manager_pid, os.getpid())
         # Blocked and waited for, so that no signal is lost between a look at the children and the wait; the services unblock them at their start.
         signals = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
@@ -104,6 +145,7 @@ class _Manager:
                 for child in self._children.values():
                     self._tend(child)
                     _bound_log(self._log(child.name))
+                _bound_log(self._log("manager"))
                 asked = signal.sigtimedwait(signals, self._nap_s())
         finally:
             self._stop_all()
@@ -120,11 +162,18 @@ class _Manager:
             ended = child.process.poll()
             if ended is None:
                 return
-            child.backoff_s = _BACKOFF_MIN_S if now - child.began > _LIFE_S else min(child.backoff_s * 2, _BACKOFF_MAX_S)
-            child.due, child.process = now + child.backoff_s, None
-            print(f"error: {child.name} ended unasked (status {ended}); it is started again in {child.backoff_s:g} s", file=sys.stderr, flush=True)
+            self._put_off(child, now, f"ended unasked (status {ended})")
         if now >= child.due:
-            self._launch(child, now)
+            try:
+                self._launch(child, now)
+            except OSError as error:
+                self._put_off(child, now, f"cannot be started ({error})")
+
+    def _put_off(self, child: _Child, now: float, why: str) -> None:
+        long_life = child.process is not None and now - child.began > _LIFE_S
+        child.backoff_s = _BACKOFF_MIN_S if long_life else min(max(child.backoff_s * 2, _BACKOFF_MIN_S), _BACKOFF_MAX_S)
+        child.due, child.process = now + child.backoff_s, None
+        print(f"error: {child.name} {why}; it is started again in {child.backoff_s:g} s", file=sys.stderr, flush=True)
 
     def _launch(self, child: _Child, now: float) -> None:
         self._paths.log.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -132,7 +181,10 @@ class _Manager:
         with open(self._log(child.name), "ab") as log:
             child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
         child.began = now
-        write_pid_file(self._pid_file(child.name), child.process.pid)
+        try:
+            write_pid_file(_pid_file(self._paths, child.name), child.process.pid)
+        except (OSError, ValueError) as error:  # a full disk, or it has ended already: neither may end the others
+            print(f"warning: {child.name} (process {child.process.pid}) is not written down: {error}", file=sys.stderr, flush=True)
 
     def _stop_all(self) -> None:
         """keepalive first, which hands the floating IPs over; then the proxy, which lets its clients finish."""
@@ -140,21 +192,24 @@ class _Manager:
             child = self._children[name]
             if child.process is not None:
                 _end(child.process.pid, _STOP_S[name], child.process)
-            self._pid_file(name).unlink(missing_ok=True)
-
-    def _end_leftovers(self) -> None:
-        """Services of a manager that was killed: they go before new ones come."""
-        for name in reversed(SERVICES):
-            pid = recorded(self._pid_file(name))
-            if pid is not None:
-                print(f"warning: {name} (process {pid}) was left over from a former manager and is stopped", file=sys.stderr, flush=True)
-                _end(pid, _STOP_S[name], None)
+            _pid_file(self._paths, name).unlink(missing_ok=True)
 
     def _log(self, name: str) -> Path:
         return self._paths.log / f"{name}.log"
 
-    def _pid_file(self, name: str) -> Path:
-        return self._paths.run / f"{name}.pid"
+
+def _end_leftovers(paths: Paths) -> None:
+    """Services of a manager that was killed: they go before new ones come. Raises PermissionError."""
+    for name in reversed(SERVICES):
+        pid = recorded(_pid_file(paths, name))
+        if pid is not None:
+            print(f"warning: {name} (process {pid}) was left over from a former manager and is stopped", file=sys.stderr, flush=True)
+            _end(pid, _STOP_S[name], None)
+        _pid_file(paths, name).unlink(missing_ok=True)
+
+
+def _pid_file(paths: Paths, name: str) -> Path:
+    return paths.run / f"{name}.pid"
 
 
 def recorded(pid_file: Path) -> Optional[int]:
@@ -194,6 +249,8 @@ def _end(pid: int, within_s: float, child: Optional[subprocess.Popen[bytes]]) ->
             time.sleep(_POLL_S)
         if child is not None:
             child.wait()
+    except PermissionError:
+        raise
     except (OSError, ValueError):
         return  # it has ended
 
@@ -201,7 +258,7 @@ def _end(pid: int, within_s: float, child: Optional[subprocess.Popen[bytes]]) ->
 def _bound_log(log: Path) -> None:
     """Keeps a log and one former part, so that a busy access log cannot fill the disk. The services write with O_APPEND, so truncating is safe."""
     try:
-        if log.stat().st_size > _LOG_BYTES_MAX:
+        if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
             shutil.copyfile(log, log.with_suffix(".log.1"))
             os.truncate(log, 0)
     except OSError as error:
@@ -218,8 +275,11 @@ def _wait_until_answering(paths: Paths, process: Optional[subprocess.Popen[bytes
                 del waiting[name]
             except (NotRunning, Refused):
                 continue
-        if waiting and (time.monotonic() > deadline or (process is not None and process.poll() is not None)):
-            print(f"error: {' and '.join(waiting)} did not answer within {_START_S:g} s", file=sys.stderr)
+        # One that ended because another was started at the same moment leaves the waiting to us.
+        ended = process is not None and process.poll() is not None and recorded(paths.manager_pid) is None
+        if waiting and (time.monotonic() > deadline or ended):
+            why = "the manager has ended" if ended else f"{' and '.join(waiting)} did not answer within {_START_S:g} s"
+            print(f"error: {why}", file=sys.stderr)
             for name in (*waiting, "manager"):
                 print(_last_lines(paths.log / f"{name}.log"), file=sys.stderr)
             return 1
