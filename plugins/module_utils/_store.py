@@ -44,7 +44,7 @@ class Store:
             raise _refused(self.paths.desired, "read", error) from error
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(Problem("", str(self.paths.desired), "broken", f"for it is not JSON ({error})", _BROKEN)) from None
         return Document.from_stored(data)
 

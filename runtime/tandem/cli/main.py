@@ -22,6 +22,8 @@ def main(arguments: Optional[list[str]] = None) -> int:
     given = _parser().parse_args(arguments)
     # Who started us may have blocked these, and a blocked mask is inherited.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+    if hasattr(given, "json"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough (head, less) is no error
     paths = Paths(str(Path(given.prefix).absolute()))
     result: int = given.run(paths, given)
     return result
@@ -70,7 +72,7 @@ def _check(_paths: Paths, given: argparse.Namespace) -> int:
         problems = [str(problem) for problem in error.problems]
     except OSError as error:
         problems = [f"{given.file}: cannot read it: {error.strerror}. Give the path of a document."]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         problems = [f"{given.file}: it is not JSON ({error}). Give a document as the modules write it."]
     if given.json:
         answer: dict[str, Any] = {"ok": not problems, "problems": problems}
