@@ -72,6 +72,8 @@ async def _probe_http(target: Target, reader: asyncio.StreamReader, writer: asyn
     request = f"{check.method} {check.path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: tandem-health-check\r\nConnection: close\r\n\r\n"
     writer.write(request.encode())
     response = http1.read_response(await reader.readuntil(b"\r\n\r\n"), check.method.encode())
+    while response.status < 200:  # an interim one; the answer follows (RFC 9110 15.2)
+        response = http1.read_response(await reader.readuntil(b"\r\n\r\n"), check.method.encode())
     if not any(low <= response.status <= high for low, high in status_ranges(check.expect_status)):
         return False, f"status {response.status}, expected {check.expect_status}"
     if check.expect_body and check.expect_body.encode() not in await _body(reader, response):
@@ -159,14 +161,16 @@ class Checker:
         self._tasks.clear()
 
     def _known(self, key: ServerKey, target: Target) -> Health:
-        """What is known of a server at this very address and port."""
+        """What is known of a server at this very address and port. Without checks nothing is, and what was known before them is too old."""
         if not self._is_new(key, target):
             return self._health.get(key, Health())
         return self._health.get(_ahead(key), Health()) if self._targets.get(_ahead(key)) == target else Health()
 
     def _is_new(self, key: ServerKey, target: Target) -> bool:
         have = self._targets.get(key)
-        return target.check.type != "none" and (have is None or (have.address, have.port) != (target.address, target.port))
+        if target.check.type == "none":
+            return False
+        return have is None or have.check.type == "none" or (have.address, have.port) != (target.address, target.port)
 
     async def _watch(self, key: ServerKey, target: Target) -> None:
         if self._health.get(key, Health()).up is not None:
