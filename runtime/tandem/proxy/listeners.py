@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Union
 
 from .._model import Document, endpoints, listen_addresses
 
@@ -15,6 +18,7 @@ _BACKLOG = 4096
 # linux/in.h and linux/in6.h; Python's socket module does not name them
 _IP_FREEBIND = 15
 _IPV6_FREEBIND = 78
+_LISTENING = "0A"  # TCP_LISTEN as /proc/net/tcp writes it
 
 
 @dataclass(frozen=True, order=True)
@@ -49,12 +53,24 @@ def wanted_listeners(document: Document, active: Collection[str]) -> list[Wanted
     return found
 
 
-def bind(wanted: Wanted) -> socket.socket:
+def bind(wanted: Wanted, leaving: Mapping[tuple[str, int], socket.socket]) -> socket.socket:
     """A listening socket. Raises OSError; ``explain`` says it in words.
 
     IP_FREEBIND binds an address that is not on the node yet, so that nothing has to be opened when it arrives. No SO_REUSEPORT: two listeners on one
-    place would be a mistake that nobody is told.
+    place would be a mistake that nobody is told. Only beside those of ours on the same port that are ``leaving`` (from every address to one of them,
+    or back) it is set for the moment of the change, since closing the old one first would turn clients away.
     """
+    beside = [sock for (_address, port), sock in leaving.items() if port == wanted.port]
+    try:
+        for sock in beside:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return _listen(wanted, bool(beside))
+    finally:
+        for sock in beside:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+
+
+def _listen(wanted: Wanted, overlaps: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in wanted.address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC, socket.IPPROTO_TCP)
     try:
@@ -64,8 +80,10 @@ def bind(wanted: Wanted) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
         else:
             sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, overlaps)
         sock.bind((wanted.address, wanted.port))
         sock.listen(_BACKLOG)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
         sock.setblocking(False)
     except OSError:
         sock.close()
@@ -88,24 +106,40 @@ def explain(wanted: Wanted, error: OSError) -> str:
 
 def _owner(wanted: Wanted) -> str:
     """ "PROGRAM (process PID)" of who listens there, from /proc (proc(5)), as far as we may see it; "" otherwise."""
-    inode = _listening_inode(wanted)
-    if not inode:
-        return ""
-    for process in Path("/proc").glob("[0-9]*"):
+    inodes = {f"socket:[{inode}]" for inode in _listening_inodes(wanted)}
+    for process in Path("/proc").glob("[0-9]*") if inodes else ():
         try:
-            for descriptor in (process / "fd").iterdir():
-                if os.readlink(descriptor) == f"socket:[{inode}]":
-                    return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+            if any(_link(descriptor) in inodes for descriptor in (process / "fd").iterdir()):
+                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
         except OSError:
             continue  # it has ended, or is another user's
     return ""
 
 
-def _listening_inode(wanted: Wanted) -> str:
-    table = "/proc/net/tcp6" if ":" in wanted.address else "/proc/net/tcp"
+def _link(descriptor: Path) -> str:
     try:
-        rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
+        return os.readlink(descriptor)
     except OSError:
-        return ""
-    port = f":{wanted.port:04X}"
-    return next((row[9] for row in rows if row[1].endswith(port) and row[3] == "0A"), "")
+        return ""  # closed meanwhile
+
+
+def _listening_inodes(wanted: Wanted) -> Iterator[str]:
+    """The sockets that listen on an address and port, or on every address and that port."""
+    mine = ipaddress.ip_address(wanted.address)
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
+        except OSError:
+            continue
+        for row in rows:
+            address, _colon, port = row[1].partition(":")
+            if row[3] == _LISTENING and int(port, 16) == wanted.port:
+                theirs = _from_proc(address)
+                if theirs == mine or theirs.is_unspecified or (mine.is_unspecified and theirs.version == mine.version):
+                    yield row[9]
+
+
+def _from_proc(text: str) -> Union[ipaddress.IPv4Address, ipaddress.IPv6Address]:
+    """An address as /proc/net/tcp writes it: 32-bit words in the byte order of the machine."""
+    words = [int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8)]
+    return ipaddress.ip_address(b"".join(words))

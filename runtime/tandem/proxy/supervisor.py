@@ -97,7 +97,12 @@ class Supervisor:
             say("error", str(error))
             return 1
         watchdog = loop.create_task(notify.tend_watchdog())
-        await self._crew.start()
+        try:
+            await self._crew.start()
+        except OSError as error:
+            say("error", f"no worker could be started: {error}")
+            await control.stop()
+            return 1
         await self._load_at_start()
         self._started = True
         self._notify()
@@ -107,6 +112,7 @@ class Supervisor:
         say("info", f"tandem-proxy {__version__} is ready, generation {self.document.generation}, {len(self._crew.pids)} workers")
         await self._stopping.wait()
         say("info", "stopping")
+        self._notify()  # at once, so that the floating IPs are handed over before the listeners close
         notify.notify("STOPPING=1")
         rebinding.cancel()
         self._checker.stop()
@@ -124,7 +130,7 @@ class Supervisor:
             if document.generation:
                 async with self._turn:
                     await self._use(document, strict=False)
-        except (ModelError, StoreError, WorkerRefused) as error:
+        except (ModelError, StoreError) as error:
             self.failure = str(error)
             say("error", f"the document is not used: {error}")
 
@@ -158,34 +164,52 @@ class Supervisor:
         await self._checker.look_ahead(document, _LOOK_AHEAD_S)
         try:
             await self._crew.load(document, self._held(wanted), self._checker.up(document))
-        except WorkerRefused:
-            for place in opened:
-                self._listening.close(place)
-            await self._crew.load(self.document, self._held(wanted_listeners(self.document, self.active)), self._checker.up(self.document))
-            raise
+        except WorkerRefused as error:
+            if strict:
+                await self._back_to_former(opened)
+                raise
+            say("error", str(error))  # the worker that takes its place gets the document too
         self.document = document
         self._checker.follow(document)
         self._crew.health(self._checker.up(document))
         self._close_unwanted(wanted)
 
+    async def _back_to_former(self, opened: list[tuple[str, int]]) -> None:
+        """After a worker did not take a document: the others go back to the former one."""
+        for place in opened:
+            self._listening.close(place)
+        self._checker.follow(self.document)
+        await self._tell_workers()
+
+    async def _tell_workers(self) -> None:
+        """What is in force. Who does not take it ends, and who takes its place is told again."""
+        try:
+            await self._crew.load(self.document, self._held(wanted_listeners(self.document, self.active)), self._checker.up(self.document))
+        except WorkerRefused as error:
+            say("error", str(error))
+
     def _open(self, wanted: list[Wanted], strict: bool) -> list[tuple[str, int]]:
         opened: list[tuple[str, int]] = []
         reasons = []
+        problems = dict(self.problems)
+        places = {want.place for want in wanted}
+        leaving = {place: sock for place, (_mark, sock) in self._listening.sockets.items() if place not in places}
         for want in wanted:
             if want.place in self._listening.sockets:
                 continue
             try:
-                self._listening.add(want.place, bind(want))
+                self._listening.add(want.place, bind(want, leaving))
                 opened.append(want.place)
-                self.problems.pop(want.endpoint, None)
+                problems.pop(want.endpoint, None)
             except OSError as error:
-                self.problems[want.endpoint] = explain(want, error)
+                problems[want.endpoint] = explain(want, error)
                 if strict and not self._may_be_freed(want):
-                    reasons.append(self.problems.pop(want.endpoint))
+                    reasons.append(problems[want.endpoint])
         if reasons:
             for place in opened:
                 self._listening.close(place)
             raise Refusal("\n".join(reasons), tuple(reasons))
+        self.problems = problems
         return opened
 
     def _may_be_freed(self, want: Wanted) -> bool:
@@ -207,7 +231,9 @@ class Supervisor:
     # Roles
 
     async def _role(self, body: dict[str, Any]) -> dict[str, Any]:
-        name, active = str(body.get("load_balancer")), bool(body.get("active"))
+        name, active = body.get("load_balancer"), body.get("active")
+        if not isinstance(name, str) or not isinstance(active, bool):
+            raise Refusal('a role is {"load_balancer": NAME, "active": true or false}')
         async with self._turn:
             before = set(self.active)
             (self.active.add if active else self.active.discard)(name)
@@ -225,7 +251,7 @@ class Supervisor:
         self._open(wanted, strict=False)
         places = {want.place for want in wanted}
         if set(self._listening.sockets) & places != before:
-            await self._crew.load(self.document, self._held(wanted), self._checker.up(self.document))
+            await self._tell_workers()
         self._close_unwanted(wanted)
 
     async def _rebind(self) -> None:
@@ -234,10 +260,7 @@ class Supervisor:
             await asyncio.sleep(_REBIND_S)
             if self.problems:
                 async with self._turn:
-                    try:
-                        await self._settle_listeners()
-                    except WorkerRefused as error:
-                        say("error", str(error))
+                    await self._settle_listeners()
 
     # Health and workers
 
@@ -249,8 +272,7 @@ class Supervisor:
     async def _worker_joined(self) -> None:
         """A worker has replaced one that died: it gets what the others have."""
         async with self._turn:
-            wanted = wanted_listeners(self.document, self.active)
-            await self._crew.load(self.document, self._held(wanted), self._checker.up(self.document))
+            await self._tell_workers()
         self._notify()
 
     # What others ask
@@ -258,7 +280,7 @@ class Supervisor:
     @property
     def ready(self) -> bool:
         """Whether clients would be served here: keepalive holds floating IPs only while this is so."""
-        return self._started and bool(self._crew.pids) and not self.failure and not self._stopping.is_set()
+        return self._started and self._crew.serving and not self.failure and not self._stopping.is_set()
 
     def _notify(self) -> None:
         self._changed.set()
@@ -267,9 +289,10 @@ class Supervisor:
     async def _watch(self, _body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         async def lines() -> AsyncIterator[dict[str, Any]]:
             while True:
+                changed = self._changed  # taken first: what changes while the line is written must not wait for the next tick
                 yield {"ready": self.ready}
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), _TICK_S)
+                    await asyncio.wait_for(changed.wait(), _TICK_S)
 
         return lines()
 
@@ -278,9 +301,9 @@ class Supervisor:
         document, now = self.document, time.monotonic()
         frontends = {}
         for key, frontend in document.frontends.items():
-            listening = [want.endpoint for want in wanted_listeners(document, self.active) if want.frontend == key]
-            problems = [self.problems[endpoint] for endpoint in listening if endpoint in self.problems]
-            bound = [endpoint for endpoint in listening if endpoint not in self.problems]
+            wanted = [want for want in wanted_listeners(document, self.active) if want.frontend == key]
+            problems = [self.problems[want.endpoint] for want in wanted if want.endpoint in self.problems]
+            bound = [want.endpoint for want in wanted if want.place in self._listening.sockets]
             frontends[key] = {"enabled": frontend.enabled, "listening": bound, "problems": problems, **stats.get("frontends", {}).get(key, {})}
         backends = {}
         for key, backend in document.backends.items():
