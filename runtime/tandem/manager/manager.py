@@ -107,7 +107,7 @@ def run(paths: Paths) -> int:
 
 
 def _locked(folder: int, paths: Paths) -> bool:
-    """Takes the lock that a manager holds for life, since two that start in one moment would both find no pid file. Waits for one that is just ending."""
+    """Takes the lock that a manager holds for life: of two that start at once, both would find no pid file. Waits for one that is just ending."""
     deadline = time.monotonic() + _LOCK_S
     while True:
         try:

@@ -105,7 +105,7 @@ class Crew:
                     self._send(worker, {"type": "listener", "id": mark}, [sock.fileno()])
             worker.sent = set(marks)
             # Health goes with the document: clients may be waiting in a listener already, and are served as soon as it is there.
-            waiting.append(self._ask(worker, {"type": "load", "workers": self._size}, [content]))
+            waiting.append(self._ask(worker, {"type": "load", "workers": self._size}, _ANSWER_S, [content]))
         os.close(content)
         refused = []
         for worker, answer in zip(workers, await asyncio.gather(*waiting, return_exceptions=True)):
@@ -124,7 +124,7 @@ class Crew:
 
     async def stats(self) -> dict[str, Any]:
         """The counters of all workers that answer, summed."""
-        asked = [self._ask(worker, {"type": "stats"}, within_s=_COUNTERS_S) for worker in self._workers]
+        asked = [self._ask(worker, {"type": "stats"}, _COUNTERS_S) for worker in self._workers]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         total: dict[str, Any] = {}
         for answer in answers:
@@ -143,7 +143,7 @@ class Crew:
         if worker.process.returncode is None:
             worker.process.kill()  # the end of its channel follows, and with it the replacement
 
-    def _ask(self, worker: _Worker, message: Message, descriptors: Sequence[int] = (), within_s: float = _ANSWER_S) -> Awaitable[Any]:
+    def _ask(self, worker: _Worker, message: Message, within_s: float, descriptors: Sequence[int] = ()) -> Awaitable[Any]:
         """Sends at once; the result waits for the answer with the same number."""
         self._sequence += 1
         sequence = self._sequence
