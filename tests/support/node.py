@@ -24,6 +24,7 @@ from tandem._model import Backend, Document, FloatingIP, Frontend, HealthCheck, 
 from tandem._model import Node as NodeOption
 from tandem._paths import Paths, socket_address
 from tandem._store import Store
+from tandem.manager.manager import recorded
 
 PROGRAM = Path(__file__).parents[2] / "runtime/tandem/__main__.py"
 ADDRESS = "127.0.0.1"
@@ -193,14 +194,14 @@ class Node:
         return self.proxy.load(self.write(*things))
 
     def close(self) -> None:
+        managed = [recorded(self.paths.run / f"{name}.pid") for name in ("manager", "proxy", "keepalive")]
+        family = [pid for pid in managed if pid] + [process.pid for process in self.processes if process.poll() is None]
+        for pid in family:
+            family += [child for child in children(pid) if child not in family]
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for process in self.processes:
-            family = [process.pid]
-            for pid in family:
-                family += children(pid)
-            for pid in family if process.poll() is None else ():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
-                    os.kill(pid, signal.SIGKILL)
             process.wait()
 
 

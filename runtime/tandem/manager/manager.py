@@ -269,7 +269,9 @@ def _wait_until_answering(paths: Paths, process: Optional[subprocess.Popen[bytes
     deadline = time.monotonic() + _START_S
     waiting = {"proxy": paths.proxy_socket, "keepalive": paths.keepalive_socket}
     while waiting:
-        for name, path in list(waiting.items()):
+        # A manager writes itself down once what a former one left is gone; until then it would be the leftovers that answer.
+        up = process is None or recorded(paths.manager_pid) is not None
+        for name, path in list(waiting.items()) if up else ():
             try:
                 Client(path, 2.0).status()
                 del waiting[name]
