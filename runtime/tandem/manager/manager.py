@@ -69,14 +69,15 @@ def stop(paths: Paths) -> int:
 
 
 def _stop_manager(paths: Paths, pid: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):  # it has just ended
-        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + sum(_STOP_S.values()) + 5
-    while recorded(paths.manager_pid) == pid:
-        if time.monotonic() > deadline:
-            print(f"error: the manager (process {pid}) has not stopped in time; see {paths.log / 'manager.log'}", file=sys.stderr)
-            return False
-        time.sleep(_POLL_S)
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError, ValueError):  # it has ended
+        started = start_time(pid)
+        os.kill(pid, signal.SIGTERM)
+        while start_time(pid) == started:
+            if time.monotonic() > deadline:
+                print(f"error: the manager (process {pid}) has not stopped in time; see {paths.log / 'manager.log'}", file=sys.stderr)
+                return False
+            time.sleep(_POLL_S)
     return True
 
 

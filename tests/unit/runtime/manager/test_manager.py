@@ -216,7 +216,7 @@ def test_a_manager_that_cannot_work_says_why(node):
 def test_the_services_of_another_user_are_not_stopped_but_told_of(managed):
     code = "import os, runpy, sys; sys.path.insert(0, sys.argv[1]); from tandem.manager import manager; from tandem._paths import Paths; "
     code += "os.setuid(65534); sys.exit(manager.stop(Paths(sys.argv[2])))"
-    for folder in (managed.prefix, *managed.prefix.parents[:3]):
+    for folder in (managed.prefix, *list(managed.prefix.parents)[:3]):
         folder.chmod(folder.stat().st_mode | 0o055)
     runtime = str(manager.__file__).rpartition("/tandem/")[0]
     ran = subprocess.run([sys.executable, "-c", code, runtime, str(managed.prefix)], capture_output=True, text=True, timeout=20, check=False)
