@@ -69,7 +69,7 @@ class HttpSession(RequestSide):
                 if not end:
                     return
                 raw, rest = self._response_bytes[:end], self._response_bytes[end:]
-                response = http1.read_response(raw, request.method)
+                response = self._read_head(raw, request)
                 if response.status == 101 and not request.upgrade:
                     raise BadMessage(502, "a switch of protocols that nobody asked for (RFC 9110 15.2.2)")
             except BadMessage as bad:
@@ -87,6 +87,13 @@ class HttpSession(RequestSide):
                 continue
             self._answer(request, response, rest)
             return
+
+    def _read_head(self, raw: bytes, request: Head) -> Head:
+        upstream = self.upstream
+        if upstream is None or request.minor == 0:  # for a client of HTTP/1.0 fields are cut that the next client gets
+            return http1.read_response(raw, request.method)
+        upstream.former = response = http1.read_response(raw, request.method, upstream.former)
+        return response
 
     def _answer(self, request: Head, response: Head, rest: bytes) -> None:
         self._response = response

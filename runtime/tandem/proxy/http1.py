@@ -2,6 +2,8 @@
 
 One compiled expression validates and splits a whole head, a second finds the few fields that concern a proxy; everything else passes as it
 came. What could be understood in two ways is refused, never repaired: that is how requests are smuggled (RFC 9112 11.2).
+
+On a kept connection most heads repeat the fields of the head before. Equal bytes mean the same, so what was found out about them is used again.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ _REQUEST_CONCERNS = re.compile(
     rb"|keep-alive|te|trailer|proxy-connection):[ \t]*([^\r]*)"
 )
 _RESPONSE_CONCERNS = re.compile(rb"\n(connection|content-length|transfer-encoding|keep-alive|upgrade|trailer|proxy-connection):[ \t]*([^\r]*)")
+_ORIGIN_FORM = re.compile(rb"(" + TOKEN + rb") (/[\x21\x22\x24-\x7e]*) HTTP/1\.[01]\r\n")
 _REQUEST_START = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
 _LENGTH_DIGITS_MAX = 18
 _HOST = re.compile(rb"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(?::[0-9]{0,5})?")
@@ -60,6 +63,10 @@ class Head:
     cookie = b""
     forwarded_for = b""
     forwarded_proto = b""
+    tail = b""  # a request's head after its target; b"" where the target says something about the fields
+    # What ``http1_write`` made of the fields, and for what
+    written = b""
+    written_for: tuple[object, ...] = ()
 
     def __init__(self, raw: bytes, minor: int, fields_start: int) -> None:
         self.raw = raw
@@ -115,8 +122,12 @@ def head_end(buffer: bytes) -> int:
     return 0
 
 
-def read_request(raw: bytes) -> Head:
-    """The request whose head is ``raw`` (from the start line to the empty line). Raises BadMessage."""
+def read_request(raw: bytes, former: Optional[Head] = None) -> Head:
+    """The request whose head is ``raw`` (from the start line to the empty line). ``former``: the one before on this connection. Raises BadMessage."""
+    if former is not None and former.tail:
+        again = _same_fields(raw, former)
+        if again is not None:
+            return again
     match = _REQUEST.fullmatch(raw)
     if match is None:
         raise _why_not_a_request(raw)
@@ -129,16 +140,34 @@ def read_request(raw: bytes) -> Head:
         _note_request_field(head, seen, concern[1], raw[concern.start(2) : concern.end(2)].rstrip(b" \t"), concern)
     _settle_target(head, b"host" in seen)
     _frame_request(head, seen)
+    if match[2].startswith(b"/"):
+        head.tail = raw[match.end(2) :]
     return head
 
 
-def read_response(raw: bytes, request_method: bytes) -> Head:
-    """The response whose head is ``raw``, to a request of that method. Raises BadMessage with status 502."""
+def _same_fields(raw: bytes, former: Head) -> Optional[Head]:
+    """The request, if all but its method and target is as in ``former``; offsets in it are those of the former one."""
+    start = _ORIGIN_FORM.match(raw)
+    if start is None or raw[start.end(2) :] != former.tail or start[1] == b"CONNECT":
+        return None
+    head = Head.__new__(Head)
+    head.__dict__.update(former.__dict__)
+    head.method, head.target = start[1], start[2]
+    return head
+
+
+def read_response(raw: bytes, request_method: bytes, former: Optional[Head] = None) -> Head:
+    """The response whose head is ``raw``, to a request of that method. Raises BadMessage with status 502.
+
+    ``former``: the response before on this connection, to a request of any method.
+    """
+    if former is not None and raw == former.raw and request_method == former.method:
+        return former
     match = _RESPONSE.fullmatch(raw)
     if match is None:
         raise BadMessage(502, "a response head that is not HTTP/1.1 (RFC 9112 4)")
     head = Head(raw, 0 if match[1] == b"0" else 1, match.start(4))
-    head.status = int(match[2])
+    head.status, head.method = int(match[2]), request_method
     seen: dict[bytes, bytes] = {}
     for concern in _RESPONSE_CONCERNS.finditer(raw.lower(), match.start(4) - 1):
         name, value = concern[1], raw[concern.start(2) : concern.end(2)].rstrip(b" \t")

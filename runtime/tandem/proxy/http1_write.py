@@ -25,7 +25,14 @@ def request_head(head: Head, client: bytes, forwarded_for: str, drop_cookie: byt
     ``drop_cookie`` names the sticky cookie, which servers do not see. ``local`` is where the client reached us: the Host of a request of
     HTTP/1.0 that has none, as HTTP/1.1 has to have one.
     """
-    parts = [b"%b %b HTTP/1.1\r\n" % (head.method, head.target)]
+    given = (client, forwarded_for, drop_cookie, local)
+    if head.written_for != given:
+        head.written, head.written_for = _request_fields(head, client, forwarded_for, drop_cookie, local), given
+    return b"%b %b HTTP/1.1\r\n%b" % (head.method, head.target, head.written)
+
+
+def _request_fields(head: Head, client: bytes, forwarded_for: str, drop_cookie: bytes, local: bytes) -> bytes:
+    parts = []
     if head.lacks_host:
         parts.append(b"Host: %b\r\n" % (head.host or local))
     parts.append(_kept_fields(head))
@@ -45,6 +52,13 @@ def request_head(head: Head, client: bytes, forwarded_for: str, drop_cookie: byt
 
 def response_head(head: Head, connection: bytes, extra: bytes = b"") -> bytes:
     """The head to send to the client. ``connection`` is the value of Connection, b"" for none; ``extra`` whole further fields."""
+    given = (connection, extra)
+    if head.written_for != given:
+        head.written, head.written_for = _response_head(head, connection, extra), given
+    return head.written
+
+
+def _response_head(head: Head, connection: bytes, extra: bytes) -> bytes:
     start = head.raw[8 : head.raw.index(b"\r\n")]
     if len(start) == 4:
         start += b" "  # RFC 9112 4: the space stays when the reason is missing

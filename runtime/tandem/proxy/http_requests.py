@@ -35,6 +35,7 @@ class RequestSide(Session):
         self._state = IDLE
         self._pending = b""  # bytes of the next request, or of a body for which there is no server yet
         self._more = False  # the next request's first bytes are here, and will be looked at
+        self._former: Optional[Head] = None  # the request before on this connection
         # ---
         self._request: Optional[Head] = None
         self._body_left = 0
@@ -71,9 +72,10 @@ class RequestSide(Session):
         if self._state == ENDING:
             return  # read and thrown away, so that the client sees our answer and not a reset
         if self._state == IDLE:
-            data = _without_empty_lines(data)
-            if not data:
-                return
+            if data[:1] == b"\r":
+                data = _without_empty_lines(data)
+                if not data:
+                    return
             self._state, self._pending = HEAD, data
             self._next_request()
             if self._state == HEAD:
@@ -101,7 +103,8 @@ class RequestSide(Session):
 
     def _next_request(self) -> None:
         self._more = False
-        self._pending = _without_empty_lines(self._pending)
+        if self._pending[:1] == b"\r":
+            self._pending = _without_empty_lines(self._pending)
         try:
             end = http1.head_end(self._pending)
             if not end:
@@ -109,11 +112,12 @@ class RequestSide(Session):
                     self.transport.close()
                 return
             raw, self._pending = self._pending[:end], self._pending[end:]
-            request = http1.read_request(raw)
+            request = http1.read_request(raw, self._former)
         except BadMessage as bad:
             self.frontend.counters["bad_requests"] += 1
             self._refuse(bad.status, str(bad))
             return
+        self._former = request
         self._begin(request)
 
     def _begin(self, request: Head) -> None:
@@ -290,7 +294,5 @@ class RequestSide(Session):
 
 def _without_empty_lines(data: bytes) -> bytes:
     """RFC 9112 2.2: empty lines before a request are skipped."""
-    if not data.startswith(b"\r\n"):
-        return data
     found = _EMPTY_LINES.match(data)
     return data[found.end() :] if found else data

@@ -129,6 +129,7 @@ class BackendState:
         if not table_kept:
             self.table = SourceTable(config.sticky.ttl_ms / 1000) if config.sticky.type == "source" else None
         self.cookie_name = config.sticky.cookie_name.encode() if config.sticky.type == "cookie" else b""
+        self._binds = self.table is not None or bool(self.cookie_name)
         if not method_kept:
             self.balancer = Balancer(config.balance)
         self.connect_s = config.timeouts.connect_ms / 1000
@@ -163,7 +164,7 @@ class BackendState:
         """The server for a session, taken for it; None when it has to wait (``may_wait`` tells whether that makes sense)."""
         if self.limit and self.active >= self.limit:
             return None
-        bound = self._bound(session, now)
+        bound = self._bound(session, now) if self._binds else None
         server = self._balanced(session) if bound is None else (None if bound.full else bound)
         if server is not None:
             self.take(server, session, now)

@@ -12,6 +12,7 @@ from .wheel import Timed
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .http1 import Head
     from .session import Session
 
 _WRITE_HIGH_BYTES = 512 * 1024
@@ -28,6 +29,7 @@ class Upstream(asyncio.BufferedProtocol, Timed):
         self.address = (server.address, server.port)
         self.session: Optional[Session] = None
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.former: Optional[Head] = None  # the head of the answer before
         self.ended = False
         self.broken = False
         self.writable = True
