@@ -169,14 +169,18 @@ def test_a_pid_file_that_names_another_process_by_now_is_not_believed(node):
         bystander.wait()
 
 
-def test_a_service_that_does_not_stop_is_killed_and_the_other_one_stopped(managed, monkeypatch):
-    """keepalive hangs; its 5 s are over before the proxy is asked."""
-    hung = recorded(managed, "keepalive")
-    os.kill(hung, signal.SIGSTOP)
+@pytest.mark.parametrize("kin", [True, False], ids=["a child", "left over"])
+def test_a_service_that_does_not_stop_in_its_time_is_killed(capsys, kin):
+    stubborn = subprocess.Popen(
+        [sys.executable, "-c", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"], stdout=-1
+    )
+    assert stubborn.stdout and stubborn.stdout.readline()
     began = time.monotonic()
-    assert managed.run("manager", "stop").returncode == 0
-    assert 4.5 < time.monotonic() - began < 9
-    assert "did not stop within 5 s and was killed" in (managed.paths.log / "manager.log").read_text()
+    manager._end(stubborn.pid, 0.3, stubborn if kin else None)
+    assert stubborn.wait(5) == -signal.SIGKILL
+    assert 0.3 < time.monotonic() - began < 3
+    stubborn.stdout.close()
+    assert f"process {stubborn.pid} did not stop within 0.3 s and was killed" in capsys.readouterr().err
 
 
 def test_logs_are_bounded_with_the_former_part_kept(node, monkeypatch, capsys):
