@@ -1,5 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What only the controller can do for every module of the collection: name the node, hand over the bundle, carry assumptions in check mode."""
+"""What only the controller can do for every module of the collection: name the node, hand over the bundle, carry assumptions in check mode,
+and tell the nodes of one load balancer of each other's hardware."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any, Optional
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.tandem.lb.plugins.plugin_utils._bundle import digest, pack
+from ansible_collections.tandem.lb.plugins.plugin_utils._peers import Peers
 
 
 class ActionModule(ActionBase):
@@ -25,9 +27,25 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             arguments["tandem_assumed"] = variables.get("ansible_facts", {}).get("tandem_assumed")
         arguments["bundle"] = {"digest": digest()}
-        result = self._run_module(arguments, variables)
+        result = self._run_among_peers(arguments, variables)
         if result.pop("needs_bundle", False):
             result = self._run_with_bundle(arguments, variables)
+        result.pop("tandem_hardware", None)
+        return result
+
+    def _run_among_peers(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """Runs the module with what is known of its peers; once more with their answers if it asks for them before it changes anything."""
+        peers = Peers(str(arguments["node"]), self._task, variables)
+        arguments["tandem_peers"] = {"known": peers.known(peers.named_in(arguments)), "ask": True}
+        result: dict[str, Any] = {}
+        try:
+            result = self._run_module(arguments, variables)
+        finally:
+            peers.publish(result.get("tandem_hardware"))
+        arguments["tandem_peers"]["ask"] = False
+        if "needs_peers" in result:
+            arguments["tandem_peers"]["known"] = peers.wait_for(result["needs_peers"])
+            result = self._run_module(arguments, variables)
         return result
 
     def _run_module(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:

@@ -34,4 +34,17 @@ options:
     description:
       - In check mode, what earlier tasks of the play would have stated. Filled in by the action plugin; leave it out.
     type: dict
+  tandem_peers:
+    description:
+      - What the controller knows of the hardware of the other nodes. Filled in by the action plugin; leave it out.
+    type: dict
+    suboptions:
+      known:
+        description: Digests of hardware identity by the node's name.
+        type: dict
+        required: true
+      ask:
+        description: Whether the module may ask for what it misses, before it changes anything.
+        type: bool
+        default: false
 """

@@ -10,6 +10,7 @@ from typing import Any, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ._client import Client
+from ._hardware import Evidence, read_compared, read_identity, separation
 from ._model import Document, LoadBalancer, ModelError, Problem, known, to_options
 from ._node import NODE_ARGUMENTS
 from ._paths import Paths
@@ -25,13 +26,17 @@ def run_info() -> None:
     paths = Paths(module.params["prefix"])
     with told(module):
         document = Store(paths).read()
+        evidence = Evidence(read_identity(), {}, read_compared(paths.hardware))
         proxy, keepalive = _status(paths.proxy_socket), _status(paths.keepalive_socket)
         result = {
             "node": module.params["node"],
             "generation": document.generation,
             "digest": document.digest,
             "services": {"proxy": _service(proxy), "keepalive": _service(keepalive)},
-            "load_balancers": [_told(document, one, proxy or {}, keepalive or {}) for one in _chosen(document, module.params["name"])],
+            "load_balancers": [
+                {**_told(document, one, proxy or {}, keepalive or {}), "separation": _separation(one, module.params["node"], evidence)}
+                for one in _chosen(document, module.params["name"])
+            ],
             "floating_ips": [to_options(one) for _key, one in sorted(document.floating_ips.items())],
         }
     module.exit_json(changed=False, **result)
@@ -77,6 +82,11 @@ def _told(document: Document, one: LoadBalancer, proxy: Status, keepalive: Statu
             if frontend.load_balancer == one.key
         ],
     }
+
+
+def _separation(one: LoadBalancer, node: str, evidence: Evidence) -> Optional[dict[str, Any]]:
+    """By what was compared when it was stated; None on a host that is none of its nodes."""
+    return separation(one, node, evidence).told() if node in {member.node for member in one.nodes} else None
 
 
 def _health(proxy: Status, key: str) -> dict[str, Any]:

@@ -10,4 +10,5 @@ NODE_ARGUMENTS: dict[str, Any] = {
     "prefix": {"type": "path", "default": "/"},
     "bundle": {"type": "dict", "options": {"digest": {"type": "str", "required": True}, "path": {"type": "path"}}},
     "tandem_assumed": {"type": "dict"},
+    "tandem_peers": {"type": "dict", "options": {"known": {"type": "dict", "required": True}, "ask": {"type": "bool", "default": False}}},
 }

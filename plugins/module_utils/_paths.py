@@ -46,6 +46,10 @@ class Paths:
         return self.etc / "node.json"
 
     @property
+    def hardware(self) -> Path:
+        return self.etc / "hardware.json"
+
+    @property
     def secrets(self) -> Path:
         return self.etc / "secrets"
 

@@ -121,6 +121,7 @@ class Deployment:
         for path in there:
             shutil.rmtree(path)
         self.paths.node.unlink(missing_ok=True)
+        self.paths.hardware.unlink(missing_ok=True)
         return done
 
     # The parts of a deployment

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -18,6 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._change import all_removed, all_stated, key_of, refuse_stranger, removed, stated
 from ._client import Client, NotRunning, Refused
+from ._hardware import Evidence, from_plain, read_compared, read_identity, refusal, separation, to_record
 from ._model import (
     KINDS,
     Document,
@@ -86,20 +87,26 @@ class Transaction:
         self.store = Store(self.paths)
         self.secrets: Secrets = {}
 
-    def run(self, change: Wanted, shown: Shown, deploy: Optional[Deploy] = None) -> None:
-        """Makes the document what ``change`` says and ends the module. ``deploy`` (the runtime) says whether it changes the node."""
+    def run(self, change: Wanted, shown: Shown, deploy: Optional[Deploy] = None, pairs: Sequence[str] = ()) -> None:
+        """Makes the document what ``change`` says and ends the module. ``deploy`` (the runtime) says whether it changes the node.
+
+        ``pairs`` are the load balancers that this run states: their nodes must be on separate hardware.
+        """
         with told(self.module), self._locked():
             have = self._have()
             want, changes = self._want(have, change)
+            separate = self._separate(have, want, pairs)
             deployed = deploy(self.module, self.paths) if deploy else False
             behind = not changes and self._behind(want)
-            result = self._result(want, changes, shown)
+            result = {**self._result(want, changes, shown), **separate}
             if self.module.check_mode:
                 result["ansible_facts"] = {"tandem_assumed": self._assumed(want)}
             elif changes:
                 self._apply(have, want)
             elif behind:
                 self._load(want.generation)
+            if pairs and not self.module.check_mode:
+                self._note_compared(want)
             result["changed"] = result["changed"] or deployed or behind
         self.module.exit_json(**result)
 
@@ -144,6 +151,41 @@ class Transaction:
             if problems:
                 raise ModelError(*problems)
         return want, changes
+
+    def _separate(self, have: Document, want: Document, pairs: Sequence[str]) -> dict[str, Any]:
+        """Compares hardware before anything is changed. Raises ModelError where it is the same; asks the controller for what a new pair lacks."""
+        self.evidence = self._evidence()
+        stated = [want.load_balancers[key] for key in pairs]
+        self._ask_for_peers([one for one in stated if one.key not in have.load_balancers or have.load_balancers[one.key].nodes != one.nodes])
+        found = {one.key: separation(one, self.node, self.evidence) for one in stated}
+        refused = [refusal(one, found[one.key]) for one in stated if found[one.key].result == "violated" and not one.allow_same_hardware]
+        if refused:
+            raise ModelError(*refused)
+        for key, one in found.items():
+            if one.result == "unproved" and not one.allowed:
+                self.module.warn(f"{describe('load_balancers', key)}: separate hardware is unproved: {one.reason}. {one.way_out}")
+        shown = {"separation": {key: one.told() for key, one in found.items()}} if stated else {}
+        return {**shown, "tandem_hardware": self.evidence.own.plain()}
+
+    def _evidence(self) -> Evidence:
+        known = (self.module.params.get("tandem_peers") or {}).get("known") or {}
+        fresh = {str(name): from_plain(one) for name, one in known.items()}
+        return Evidence(read_identity(), fresh, read_compared(self.paths.hardware))
+
+    def _ask_for_peers(self, fresh: Sequence[LoadBalancer]) -> None:
+        """Ends the module when the controller can still find out what is not known of the peers of new load balancers."""
+        given = self.module.params.get("tandem_peers") or {}
+        unknown = {member.node for one in fresh for member in one.nodes if member.node != self.node and not self.evidence.pairs(member.node)}
+        if given.get("ask") and unknown:
+            self.module.exit_json(changed=False, needs_peers=sorted(unknown), tandem_hardware=self.evidence.own.plain())
+
+    def _note_compared(self, want: Document) -> None:
+        """Keeps what was compared, for later runs that meet this node alone; no change of the node in a user's eyes."""
+        peers = {member.node for one in want.load_balancers.values() for member in one.nodes} - {self.node}
+        compared = {**self.evidence.compared, **{peer: (self.evidence.own, other) for peer, other in self.evidence.fresh.items()}}
+        kept = {peer: pair for peer, pair in sorted(compared.items()) if peer in peers}
+        if kept != self.evidence.compared:
+            self.store.write_record(self.paths.hardware, to_record(kept))
 
     def _result(self, want: Document, changes: list[Change], shown: Shown) -> dict[str, Any]:
         return {
@@ -225,7 +267,8 @@ def run_object(cls: Any, deploy: Optional[Deploy] = None) -> None:
             refuse_stranger(want, module.params["node"], [key])
         return want
 
-    Transaction(module).run(change, _show_object(kind, key), deploy if present else None)
+    pairs = [key] if present and cls is LoadBalancer else []
+    Transaction(module).run(change, _show_object(kind, key), deploy if present else None, pairs)
 
 
 def run_config(deploy: Deploy) -> None:
@@ -244,8 +287,8 @@ def run_config(deploy: Deploy) -> None:
         refuse_stranger(want, module.params["node"], [options["name"] for options in given["load_balancers"]])
         return want
 
-    wanted = state != "absent" and given["load_balancers"]
-    Transaction(module).run(change, _show_changes, deploy if wanted else None)
+    pairs = [] if state == "absent" else [options["name"] for options in given["load_balancers"]]
+    Transaction(module).run(change, _show_changes, deploy if pairs else None, pairs)
 
 
 def _with_keys(cls: Any) -> dict[str, Any]:

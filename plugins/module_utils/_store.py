@@ -94,6 +94,10 @@ class Store:
             self._write_json(self.paths.desired, document.to_stored(), keep_former=False)
         self._history_file(document.generation).unlink(missing_ok=True)
 
+    def write_record(self, path: Path, data: Any) -> None:
+        """A file that lies beside the document and is not part of it."""
+        self._write_json(path, data, keep_former=False)
+
     def write_secret(self, fingerprint: str, value: str) -> None:
         self.paths.etc.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.paths.secrets.mkdir(mode=0o700, exist_ok=True)

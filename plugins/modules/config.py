@@ -70,6 +70,11 @@ options:
             description:
               - 'The node''s own address, where the other node''s heartbeats reach it. No prefix length, no host name.'
             type: str
+          fault_domain:
+            description:
+              - 'What the node shares with others that fail with it: a rack, a site, a virtualisation host. Those of the nodes must differ. Where
+                hardware cannot be told apart by itself, as with virtual machines, they declare it separate. Empty declares nothing.'
+            type: str
       backup:
         description:
           - 'The node that takes over. Required when the load balancer is created.'
@@ -82,6 +87,11 @@ options:
           address:
             description:
               - 'The node''s own address, where the other node''s heartbeats reach it. No prefix length, no host name.'
+            type: str
+          fault_domain:
+            description:
+              - 'What the node shares with others that fail with it: a rack, a site, a virtualisation host. Those of the nodes must differ. Where
+                hardware cannot be told apart by itself, as with virtual machines, they declare it separate. Empty declares nothing.'
             type: str
       description:
         description:
@@ -100,6 +110,12 @@ options:
         description:
           - 'Whether the floating IPs stay, ready for re-use, when the load balancer is removed.'
           - 'On creation the default is V(true).'
+        type: bool
+      allow_same_hardware:
+        description:
+          - 'Whether nodes that are on the same hardware, by their boot ids, machine ids, DMI identities or fault domains, are let pass, as in a trial
+            on one machine. Otherwise that is an error before anything is changed.'
+          - 'On creation the default is V(false).'
         type: bool
       heartbeat:
         description:
@@ -545,6 +561,15 @@ objects:
   description: All objects of the node by kind, with every option.
   returned: success
   type: dict
+separation:
+  description:
+    - How separate this node's hardware is from that of the others, by the name of the load balancer. C(result) is V(proved) (bare metal with
+      identities of their own), V(declared) (by different fault domains), V(unproved) (with a warning) or V(violated),
+      which is an error unless C(allowed).
+  returned: when load balancers are stated
+  type: dict
+  sample:
+    edge: {result: declared, reason: 'lb-a is in fault_domain "rack-1", lb-b in "rack-2"', allowed: false}
 generation:
   description: The generation of the document; in check mode the one that would come.
   returned: success

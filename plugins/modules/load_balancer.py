@@ -12,6 +12,7 @@ author:
   - The Tandem authors (@tandem-lb)
 description:
   - A load balancer is a pair of nodes with their floating IPs, frontends and backends. Run the task on both nodes.
+  - The nodes tell each other of their hardware through the controller. Two nodes on the same one are refused before anything is changed.
   - On a host that lacks the runtime, it is deployed and started first, as M(tandem.lb.runtime) does.
   - Options left out are left as they are, or take their default when the load balancer is created.
 options:
@@ -33,6 +34,11 @@ options:
         description:
           - 'The node''s own address, where the other node''s heartbeats reach it. No prefix length, no host name.'
         type: str
+      fault_domain:
+        description:
+          - 'What the node shares with others that fail with it: a rack, a site, a virtualisation host. Those of the nodes must differ. Where
+            hardware cannot be told apart by itself, as with virtual machines, they declare it separate. Empty declares nothing.'
+        type: str
   backup:
     description:
       - 'The node that takes over. Required when the load balancer is created.'
@@ -45,6 +51,11 @@ options:
       address:
         description:
           - 'The node''s own address, where the other node''s heartbeats reach it. No prefix length, no host name.'
+        type: str
+      fault_domain:
+        description:
+          - 'What the node shares with others that fail with it: a rack, a site, a virtualisation host. Those of the nodes must differ. Where
+            hardware cannot be told apart by itself, as with virtual machines, they declare it separate. Empty declares nothing.'
         type: str
   description:
     description:
@@ -63,6 +74,12 @@ options:
     description:
       - 'Whether the floating IPs stay, ready for re-use, when the load balancer is removed.'
       - 'On creation the default is V(true).'
+    type: bool
+  allow_same_hardware:
+    description:
+      - 'Whether nodes that are on the same hardware, by their boot ids, machine ids, DMI identities or fault domains, are let pass, as in a trial
+        on one machine. Otherwise that is an error before anything is changed.'
+      - 'On creation the default is V(false).'
     type: bool
   heartbeat:
     description:
@@ -167,6 +184,13 @@ EXAMPLES = r"""
     backup: {node: lb-b, address: 192.0.2.12}
     floating_ips: [shop-ip]
 
+- name: Two virtual machines, which cannot know their hardware
+  tandem.lb.load_balancer:
+    name: edge
+    master: {node: lb-a, address: 192.0.2.11, fault_domain: rack-1}
+    backup: {node: lb-b, address: 192.0.2.12, fault_domain: rack-2}
+    floating_ips: [shop-ip]
+
 - name: Heartbeats over UDP, where the network drops VRRP
   tandem.lb.load_balancer:
     name: edge
@@ -182,6 +206,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+separation:
+  description:
+    - How separate this node's hardware is from that of the others, by the name of the load balancer. C(result) is V(proved) (bare metal with
+      identities of their own), V(declared) (by different fault domains), V(unproved) (with a warning) or V(violated),
+      which is an error unless C(allowed).
+  returned: when load balancers are stated
+  type: dict
+  sample:
+    edge: {result: declared, reason: 'lb-a is in fault_domain "rack-1", lb-b in "rack-2"', allowed: false}
 object:
   description: The load balancer with every option, null where there is none.
   returned: success

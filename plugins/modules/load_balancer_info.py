@@ -68,7 +68,8 @@ services:
 load_balancers:
   description:
     - The load balancers with every option, and with C(nodes) (each with its C(state) as this node sees it, V(unknown) without a running keepalive),
-      C(held) (floating IPs that this node holds), C(backends) (each with the C(health) of its servers by name)
+      C(held) (floating IPs that this node holds), C(separation) (how separate the nodes' hardware is, as M(tandem.lb.load_balancer) returns it, by
+      what was compared when the load balancer was stated last), C(backends) (each with the C(health) of its servers by name)
       and C(frontends) (each with the endpoints where it is C(listening)).
   returned: success
   type: list

@@ -70,6 +70,13 @@ class Site:
                     total.update(f"{path}\0".encode() + (path.read_bytes() if path.is_file() else b""))
         return total.hexdigest()
 
+    def stop(self):
+        """Ends the services that plays have started."""
+        for node in NODES:
+            program = self.prefix(node) / "opt/tandem/current/bin/tandem"
+            if program.exists():
+                subprocess.run([str(program), "--prefix", str(self.prefix(node)), "manager", "stop"], timeout=60, check=True)
+
     def answered(self):
         with urllib.request.urlopen(f"http://127.0.0.100:{self.port}/", timeout=2) as answer:
             return answer.headers["X-Served-By"]
@@ -84,10 +91,7 @@ def site(tmp_path):
     yield made
     server.kill()
     server.wait()
-    for node in NODES:
-        program = made.prefix(node) / "opt/tandem/current/bin/tandem"
-        if program.exists():
-            subprocess.run([str(program), "--prefix", str(made.prefix(node)), "manager", "stop"], timeout=60, check=True)
+    made.stop()
 
 
 def changed(results):
@@ -123,7 +127,7 @@ def test_one_task_states_everything_and_prunes_only_when_told(site, eventually):
     servers = [{"name": "shop-1", "address": "127.0.0.21"}]
     objects = {
         "floating_ips": floating_ips,
-        "load_balancers": [{"name": "edge", **nodes, "floating_ips": ["shop-ip"], "heartbeat": heartbeat}],
+        "load_balancers": [{"name": "edge", **nodes, "allow_same_hardware": True, "floating_ips": ["shop-ip"], "heartbeat": heartbeat}],
         "backends": [{"load_balancer": "edge", "name": "shop", "port": site.port + 1, "servers": servers, "health_check": check}],
         "frontends": [{"load_balancer": "edge", "name": "web", "port": site.port, "default_backend": "shop"}],
     }

@@ -45,6 +45,7 @@ class Node:
 
     node: str = option("str", read=values.name)
     address: str = option("str", read=values.address)
+    fault_domain: str = option("str", "", read=values.text)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class LoadBalancer:
     labels: dict[str, str] = option("labels", dict)
     floating_ips: tuple[str, ...] = option("strings", tuple, read=values.name)
     keep_ips: bool = option("bool", True)
+    allow_same_hardware: bool = option("bool", False)
     heartbeat: Heartbeat = option("object", Heartbeat, of=Heartbeat)
     failback: str = option("str", "never", choices=("never", "delayed", "immediate"))
     failback_delay_ms: int = option("duration", 60_000, minimum=1000, maximum=_DAY_MS)

@@ -250,14 +250,16 @@ def _from_stored(cls: Any, data: Any, place: _Place) -> Any:
     if not isinstance(data, dict):
         raise place.wrong(data, "but it is an object", "The document is broken; state it again with the modules.")
     rows = declared(cls)
-    fields = {field_name for _name, field_name, *_rest in rows}
-    odd = sorted(fields ^ set(data))
+    # A former release did not write the options that it did not have: they are at their defaults.
+    fields = {field_name: default for _name, field_name, _declaration, default in rows}
+    missing = {name for name in set(fields) - set(data) if fields[name] is dataclasses.MISSING}
+    odd = sorted(missing | (set(data) - set(fields)))
     if odd:
         rule = "which this release does not know" if odd[0] in data else "but it is missing"
         raise place.inner(odd[0]).wrong(data.get(odd[0]), rule, "The document was written by another release; state it again.")
     values = {}
-    for _name, field_name, declaration, _default in rows:
-        values[field_name] = _stored_value(data[field_name], declaration, place.inner(field_name))
+    for _name, field_name, declaration, default in rows:
+        values[field_name] = _stored_value(data[field_name], declaration, place.inner(field_name)) if field_name in data else default
     return _made(cls, values)
 
 

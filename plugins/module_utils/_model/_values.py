@@ -46,6 +46,14 @@ def name(given: str) -> str:
     return given
 
 
+def text(given: str) -> str:
+    """Words of the user's own, of which only blanks around them are without a meaning."""
+    bare = given.strip()
+    if len(bare) > 255 or not bare.isprintable():
+        raise ValueError("which is not a line of text", "Give up to 255 printable characters.")
+    return bare
+
+
 def optional_name(given: str) -> str:
     return name(given) if given else ""
 

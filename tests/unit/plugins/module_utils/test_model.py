@@ -186,7 +186,7 @@ def test_users_of_an_object_are_listed():
         lambda data: data.update(objects=[]),
         lambda data: data["objects"].pop("backends"),
         lambda data: data["objects"]["floating_ips"]["vip"].update(colour="red"),
-        lambda data: data["objects"]["floating_ips"]["vip"].pop("attach"),
+        lambda data: data["objects"]["floating_ips"]["vip"].pop("address"),
         lambda data: data["objects"]["floating_ips"]["vip"].update(name="other"),
         lambda data: data["objects"]["backends"]["edge/shop"].update(servers={}),
         lambda data: data["objects"]["backends"]["edge/shop"]["timeouts"].update(connect_ms="5s"),
@@ -206,3 +206,11 @@ def test_the_argument_spec_has_no_defaults_and_hides_secrets():
     assert spec["heartbeat"]["options"]["interval"] == {"type": "str"}
     assert "default" not in json.dumps(spec)
     assert model.argument_spec(model.Backend)["servers"]["options"]["name"]["required"] is True
+
+
+def test_what_a_former_release_did_not_write_is_at_its_default():
+    whole = document(vip(), edge(), shop(), web())
+    data = json.loads(json.dumps(whole.to_stored()))
+    del data["objects"]["load_balancers"]["edge"]["allow_same_hardware"]
+    del data["objects"]["load_balancers"]["edge"]["master"]["fault_domain"]
+    assert model.Document.from_stored(data) == whole
