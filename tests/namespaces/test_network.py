@@ -99,9 +99,12 @@ def test_rfc_9568_5_what_is_on_the_wire(hosts, pair, captured, mode):
     active = eventually(hosts.active)
     with captured(other_than(active)) as frames:
         eventually(lambda: sum(frame["kind"] == "vrrp" for frame in frames) >= 5)
-    adverts = [frame for frame in frames if frame["kind"] == "vrrp"]
+        hosts.stop(active)
+    adverts = [frame for frame in frames if frame["kind"] == "vrrp" and frame["from"] == address(active)]
+    assert adverts.pop()["priority"] == 0, "it resigned"
     group = mode == "multicast"
-    assert {frame["from"] for frame in adverts} == {address(active)}, "a standby node says nothing (6.4.2)"
+    others = [frame["at"] for frame in frames if frame["kind"] == "vrrp" and frame["from"] != address(active)]
+    assert all(at > adverts[-1]["at"] for at in others), "a standby node says nothing (6.4.2)"
     assert {frame["to"] for frame in adverts} == {"224.0.0.18" if group else address(other_than(active))}
     assert {frame["hops"] for frame in adverts} == {255}
     if group:
@@ -146,17 +149,24 @@ def test_a_takeover_corrects_the_neighbours_caches_of_both_families_before_they_
     assert {VIP, VIP6} <= {entry["address"].partition("/")[0] for entry in hosts.view(standby)["floating_ips"] if entry["held"]}
 
 
-def test_an_order_to_stop_hands_over_without_waiting(hosts, pair, traffic, captured, figure):
+@pytest.mark.parametrize("clients", ["probe", "busy"])
+def test_an_order_to_stop_hands_over_without_waiting_and_without_a_failed_request(hosts, pair, traffic, clients, figure):
     pair()
     active = eventually(hosts.active)
-    with captured(other_than(active)) as frames, traffic("probe") as outcomes:
+    with traffic(clients) as outcomes:
         moment = time.monotonic()
         hosts.stop(active)
         eventually(lambda: hosts.state(other_than(active)) == "active")
         eventually(lambda: sum(1 for outcome in list(outcomes) if outcome["server"] and outcome["began"] > moment + 1) > 20)
-    figure(f"outage when the active node is stopped in order: {outage_s(outcomes, moment) * 1000:.0f} ms")
-    assert outage_s(outcomes, moment) <= 0.5
-    assert [frame["priority"] for frame in frames if frame["kind"] == "vrrp" and frame["from"] == address(active)][-1] == 0, "it resigned"
+    slowest = max(outcome["ended"] - outcome["began"] for outcome in outcomes)
+    failed = [outcome for outcome in outcomes if not outcome["server"]]
+    figure(
+        f"the active node stopped in order ({clients}): {len(failed)} of {len(outcomes)} requests failed, "
+        f"{outage_s(outcomes, moment) * 1000:.0f} ms without an answer, the slowest request took {slowest * 1000:.0f} ms"
+    )
+    assert failed == []
+    # Eight clients that all connect in the very moment of the move wait until they try again, which is after a second (RFC 6298 2.1).
+    assert outage_s(outcomes, moment) <= (0.5 if clients == "probe" else 1.5)
 
 
 def test_a_node_that_stalls_loses_its_lease_and_says_nothing_when_it_wakes(hosts, pair, captured):

@@ -106,6 +106,10 @@ class Instance:
             self._addresses.acquire(now_s())
         self._arm()
 
+    @property
+    def active(self) -> bool:
+        return self._election.state is State.ACTIVE
+
     def set_health(self, healthy: bool, reason: str) -> None:
         self._step(Healthy(healthy, reason))
 

@@ -39,6 +39,14 @@ class ProxyLink:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._settled.wait(), within_s)
 
+    async def quiesce(self, on: bool) -> None:
+        """Has the proxy finish with its clients, or go on as before; as far as there is a proxy."""
+        if self._ready:
+            try:
+                await asyncio.wait_for(self._put("/v1/quiesce", {"on": on}), _ANSWER_S)
+            except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError, ValueError) as error:
+                say("warning", f"the proxy could not finish with its clients: {error!r}")
+
     def close(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -83,7 +91,7 @@ class ProxyLink:
             untold = {name: active for name, active in self._active.items() if self._told.get(name, False) != active}
             try:
                 for name, active in untold.items():
-                    await asyncio.wait_for(self._put(name, active), _ANSWER_S)
+                    await asyncio.wait_for(self._put("/v1/role", {"load_balancer": name, "active": active}), _ANSWER_S)
                     self._told[name] = active
                 self._settled.set()
             except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError, ValueError) as error:
@@ -94,9 +102,8 @@ class ProxyLink:
                 else:
                     self._settled.set()  # a proxy that is gone holds nothing
 
-    async def _put(self, name: str, active: bool) -> None:
-        body = json.dumps({"load_balancer": name, "active": active}).encode()
-        reader, writer = await self._open("PUT", "/v1/role", body)
+    async def _put(self, target: str, what: dict[str, object]) -> None:
+        reader, writer = await self._open("PUT", target, json.dumps(what).encode())
         try:
             status = (await reader.readuntil(b"\r\n")).split(b" ")[1]
             if status != b"200":

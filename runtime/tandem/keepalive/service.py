@@ -77,9 +77,14 @@ class Service:
         say("info", "stopping")
         notify.notify("STOPPING=1")
         watchdog.cancel()
+        moves = any(instance.active for instance in self._instances.values())
+        if moves:
+            await self._link.quiesce(True)
         for instance in self._instances.values():
             instance.leave()
         await self._link.settle(_SETTLE_S)
+        if moves:
+            await self._link.quiesce(False)
         for instance in self._instances.values():
             instance.close()
         self._link.close()

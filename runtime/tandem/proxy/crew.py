@@ -122,6 +122,11 @@ class Crew:
             self._send(worker, {"type": "health"}, [states])
         os.close(states)
 
+    def quiesce(self, step: str) -> None:
+        """What ``Engine.quiesce`` does, in every worker."""
+        for worker in self._workers:
+            self._send(worker, {"type": "quiesce", "step": step})
+
     async def stats(self) -> dict[str, Any]:
         """The counters of all workers that answer, summed."""
         asked = [self._ask(worker, {"type": "stats"}, _COUNTERS_S) for worker in self._workers]

@@ -138,6 +138,16 @@ class Engine:
             self._drained = self.loop.create_future()
             await self._drained
 
+    def quiesce(self, step: str) -> None:
+        """Before the address moves to another node: ``last_answers`` ends connections with their next response, ``idle`` those without a request.
+
+        ``off`` takes it back. The listeners stay, for those who wait in them.
+        """
+        self.draining = step != "off"
+        if step == "idle":
+            for session in self._sessions():
+                session.drain()
+
     def close(self) -> None:
         """Ends everything at once."""
         self._ticking.cancel()

@@ -21,6 +21,7 @@ from ..release import release_digest
 from .checker import Checker, describe
 from .crew import Crew, WorkerRefused
 from .listeners import Wanted, bind, explain, wanted_listeners
+from .quiesce import quiesce, resume, take_new_clients
 from .worker import raise_descriptor_limit
 
 _REBIND_S = 0.05
@@ -43,6 +44,7 @@ class Listening:
         self.sockets: dict[tuple[str, int], tuple[int, socket.socket]] = {}
         self._next = 0
         for sock in notify.kept():
+            take_new_clients(sock)  # its former owner may have ended in the middle of a move
             address, port = sock.getsockname()[:2]
             self._note((address, port), sock)
 
@@ -89,7 +91,13 @@ class Supervisor:
             loop.add_signal_handler(number, self._stopping.set)
         control = ControlServer(
             self.paths.proxy_socket,
-            {"GET /v1/status": self._status, "POST /v1/load": self._load, "PUT /v1/role": self._role, "GET /v1/watch": self._watch},
+            {
+                "GET /v1/status": self._status,
+                "GET /v1/watch": self._watch,
+                "POST /v1/load": self._load,
+                "PUT /v1/quiesce": self._quiesce,
+                "PUT /v1/role": self._role,
+            },
         )
         try:
             await control.start()
@@ -243,6 +251,16 @@ class Supervisor:
                 await self._settle_listeners()
         problems = [why for why in self.problems.values() if f'frontend "{name}/' in why]
         return {"bound": not problems, "problems": problems}
+
+    async def _quiesce(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Keepalive is about to give the floating IPs up in order, or has done so."""
+        sockets = [sock for _mark, sock in self._listening.sockets.values()]
+        if not body.get("on"):
+            resume(self._crew, sockets)
+            return {"left": 0}
+        left = await quiesce(self._crew, sockets)
+        say("info", f"finished with the clients before a move, {left} connections left")
+        return {"left": left}
 
     async def _settle_listeners(self) -> None:
         """Opens and closes what the roles ask for, with the document as it is."""

@@ -115,6 +115,8 @@ class _Worker:
             self._answer_with({"type": "stats", "seq": message["seq"]}, self._engine.stats())
         elif kind == "ping":
             self._channel.send({"type": "pong"})
+        elif kind == "quiesce":
+            self._engine.quiesce(message["step"])
         elif kind == "drain":
             self._draining = asyncio.get_running_loop().create_task(self._drain(message["deadline_ms"] / 1000))
         else:
