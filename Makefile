@@ -1,6 +1,6 @@
 # What a newcomer runs. Everything is set up inside the checkout, in .venv, by the first of these; nothing needs root.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lab-up lab-demo lab-down bench lint setup clean
+.PHONY: help demo demo-stop test lab-up lab-demo lab-down molecule bench lint setup clean
 
 help:
 	@echo "make demo        the main job on this machine: two nodes, a floating IP, three servers, and what happens when they die"
@@ -9,6 +9,7 @@ help:
 	@echo "make lab-up      five hosts with systemd and sshd on this machine, to try it on; needs root, Debian or Ubuntu"
 	@echo "make lab-demo    the main job on those hosts, over ssh"
 	@echo "make lab-down    take them down"
+	@echo "make molecule    all scenarios of extensions/molecule, on such hosts"
 	@echo "make bench       requests per second beside HAProxy and nginx"
 	@echo "make lint        the linters and type checks"
 
@@ -34,6 +35,9 @@ lab-demo: setup
 
 lab-down: setup
 	@.venv/bin/python -m tests.lab down
+
+molecule: setup
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" LC_ALL=C.UTF-8 MOLECULE_EPHEMERAL_DIRECTORY="$(CURDIR)/.build/molecule" .venv/bin/molecule test --all --report
 
 bench: setup
 	@.venv/bin/python -m tests.bench

@@ -11,6 +11,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.tandem.lb.plugins.plugin_utils._bundle import digest, pack
 from ansible_collections.tandem.lb.plugins.plugin_utils._peers import Peers
 
+# What one item of a loop would have left is no fact yet when the next item runs. All items of a task are run by one process, so it is kept here.
+_assumed: dict[tuple[str, str], dict[str, Any]] = {}
+
 
 class ActionModule(ActionBase):
     """Runs the task's own module; once more with the bundle at hand if the node says that it lacks it."""
@@ -24,13 +27,16 @@ class ActionModule(ActionBase):
         arguments.setdefault("node", variables["inventory_hostname"])
         if "prefix" not in arguments and "tandem_prefix" in variables:
             arguments["prefix"] = self._templar.template(variables["tandem_prefix"])
+        turn = (self._task._uuid, variables["inventory_hostname"])
         if self._task.check_mode:
-            arguments["tandem_assumed"] = variables.get("ansible_facts", {}).get("tandem_assumed")
+            arguments["tandem_assumed"] = _assumed.get(turn) or variables.get("ansible_facts", {}).get("tandem_assumed")
         arguments["bundle"] = {"digest": digest()}
         result = self._run_among_peers(arguments, variables)
         if result.pop("needs_bundle", False):
             result = self._run_with_bundle(arguments, variables)
         result.pop("tandem_hardware", None)
+        if "tandem_assumed" in result.get("ansible_facts", {}):
+            _assumed[turn] = result["ansible_facts"]["tandem_assumed"]
         return result
 
     def _run_among_peers(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:

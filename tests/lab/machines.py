@@ -81,6 +81,15 @@ class Lab:
             if self.state.exists():
                 shutil.rmtree(self.state)
 
+    def renew(self) -> None:
+        """The hosts as they were after the first ``up``: with fresh disks, and just booted. Raises LabError."""
+        self._require_root()
+        with self._locked():
+            for host in HOSTS:
+                self._power_off(self.layout, host)
+                shutil.rmtree(self.layout.folder(host), ignore_errors=True)
+        self.up()
+
     def power_off(self, host: str) -> float:
         """Pulls the plug: every process of the host is killed at once. Returns when (seconds of the monotonic clock)."""
         self._require_root()
