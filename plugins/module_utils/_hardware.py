@@ -138,7 +138,7 @@ def _same(mine: Identity, theirs: Identity) -> Optional[tuple[str, str]]:
     """What says that two identities are of one machine, and the way out; None where nothing does."""
     separate = "Put the nodes on separate hardware."
     if mine.boot and mine.boot == theirs.boot:
-        return "run on one kernel (their boot ids are equal)", separate
+        return "run on one kernel", separate
     if mine.dmi and mine.dmi == theirs.dmi:
         return "are one machine (their DMI identities are equal)", separate
     if mine.machine and mine.machine == theirs.machine:
@@ -175,11 +175,22 @@ def read_identity(root: Path = Path("/")) -> Identity:
     """What this node can say of its hardware. ``root`` is where /proc, /sys, /etc and /run are found."""
     machine = _text(root / "etc/machine-id")
     return Identity(
-        boot=_digest("boot", _text(root / "proc/sys/kernel/random/boot_id")),
+        boot=_digest("boot", _boot(root)),
         machine=_digest("machine", machine if re.fullmatch(r"[0-9a-f]{32}", machine) else ""),
         dmi=_digest("dmi", _dmi(root)),
         kind=_kind(root),
     )
+
+
+def _boot(root: Path) -> str:
+    """The kernel's boot id. systemd-nspawn mounts one of its own making over it in every container; then the kernel is named by what it is,
+    how it was started, and the second in which that was."""
+    boot_id = "proc/sys/kernel/random/boot_id"
+    mounted = [line.split()[4] for line in _text(root / "proc/self/mountinfo").splitlines() if line.count(" ") > 4]
+    if f"/{boot_id}" not in mounted:
+        return _text(root / boot_id)
+    moment = re.search(r"^btime \d+$", _text(root / "proc/stat"), re.MULTILINE)
+    return f"{moment[0]} {_text(root / 'proc/version')} {_text(root / 'proc/cmdline')}" if moment else ""
 
 
 def _dmi(root: Path) -> str:

@@ -145,6 +145,15 @@ def test_what_boards_carry_that_nobody_filled_in_is_no_identity(machine, empty):
     assert machine({"sys/class/dmi/id/product_uuid": empty, "sys/class/dmi/id/product_serial": "Default string"}).dmi == ""
 
 
+def test_containers_with_boot_ids_of_their_own_making_are_known_by_the_kernel_they_share(machine):
+    mounted = "1021 693 0:85 /.#boot-id//deleted /proc/sys/kernel/random/boot_id ro - tmpfs tmpfs rw\n"
+    kernel = {"proc/self/mountinfo": mounted, "proc/stat": "cpu 1 2\nbtime 1795445063\n", "proc/version": "Linux 6.1\n", "proc/cmdline": "quiet\n"}
+    one = machine(kernel)
+    assert one.boot
+    assert machine({**kernel, "proc/sys/kernel/random/boot_id": "another one\n"}).boot == one.boot
+    assert machine({**kernel, "proc/stat": "cpu 1 2\nbtime 1795445099\n"}).boot != one.boot
+
+
 def test_a_machine_id_that_is_not_set_yet_is_none(machine):
     assert machine({"etc/machine-id": "uninitialized\n"}).machine == ""
 
