@@ -62,6 +62,13 @@ def _by_path() -> dict[str, list[Mapping[str, Any]]]:
 
 
 KNOWN = _by_path()
+ROLES = {path.name for path in (ROOT / "roles").iterdir()}
+PLAYBOOKS = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+# The roles' variables are options too, by their full names.
+for _role in sorted(ROLES):
+    _specs = yaml.safe_load((ROOT / "roles" / _role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    for _name, _option in _specs["argument_specs"]["main"]["options"].items():
+        KNOWN.setdefault(_name, []).append(_option)
 
 
 def _prose(page: Path) -> str:
@@ -125,7 +132,9 @@ def _misused_in(page: Path) -> list[str]:
         if language != "yaml" or "tandem.lb." not in content:
             continue
         found = list(_tasks(yaml.load(content, Loader=_Loader)))  # a loader of its own, derived from the safe one
-        if not found:
+        roles = re.findall(r"role: tandem\.lb\.(\w+)", content)
+        problems += [f"there is no role {role}" for role in roles if role not in ROLES]
+        if not found and not roles:
             problems.append(f"a block names tandem.lb but holds no task of it: {content[:60]!r}")
         for module, arguments in found:
             problems += _misused(arguments, MODULES[module], module) if module in MODULES else [f"there is no module {module}"]
@@ -137,7 +146,7 @@ def _unknown_spans(page: Path) -> list[str]:
     unknown = []
     for span in _SPAN.findall(_prose(page)):
         module = re.fullmatch(r"tandem\.lb\.([a-z_]+)", span)
-        if module and module[1] not in MODULES:
+        if module and module[1] not in {*MODULES, *ROLES, *PLAYBOOKS}:
             unknown.append(span)
         dotted = re.fullmatch(r"[a-z_]+(?:\.[a-z_]+)+", span)
         if dotted and any(option.get("suboptions") for option in KNOWN.get(span.split(".")[0], [])) and span not in KNOWN:
