@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from ._model import KINDS, Document, ModelError, Problem, describe, from_options, users
+from ._model import KINDS, Document, FloatingIP, ModelError, Problem, addresses_in_use, describe, from_options, in_pool, pool, pool_addresses, users
 
 Given = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -21,11 +21,41 @@ def key_of(kind: str, options: Mapping[str, Any]) -> str:
     return str(options["name"])
 
 
-def stated(have: Document, kind: str, options: Mapping[str, Any], secrets: dict[str, str], *, whole: bool = False) -> Document:
+def _stated(have: Document, kind: str, options: Mapping[str, Any], secrets: dict[str, str], *, whole: bool = False) -> Document:
     """``have`` with one object as the options say; ``whole``: options left out go back to their defaults."""
     key = key_of(kind, options)
-    former = None if whole else have.objects(kind).get(key)
-    return have.with_object(from_options(KINDS[kind], options, former, where=describe(kind, key), secrets=secrets))
+    former = have.objects(kind).get(key)
+    if kind == "floating_ips" and _takes_from_pool(former, options, whole=whole):
+        options = {**options, "address": _chosen(have, former, options)}
+    return have.with_object(from_options(KINDS[kind], options, None if whole else former, where=describe(kind, key), secrets=secrets))
+
+
+def _takes_from_pool(former: Optional[FloatingIP], options: Mapping[str, Any], *, whole: bool) -> bool:
+    """Whether no address is stated, but a pool is, or was."""
+    kept = "" if whole or former is None else former.pool
+    return options.get("address") is None and bool(kept if options.get("pool") is None else options["pool"])
+
+
+def _chosen(have: Document, former: Optional[FloatingIP], options: Mapping[str, Any]) -> str:
+    """The address that a floating IP has from its pool, or the pool's lowest that no object of the document uses: the same on every node that holds
+    the same objects. Raises ModelError."""
+    given = options.get("pool")
+    if given is None and former is not None:
+        given = former.pool
+    where = describe("floating_ips", str(options["name"]))
+    try:
+        wanted = pool(str(given))
+    except ValueError as error:
+        rule, way_out = error.args
+        raise ModelError(Problem(where, "pool", given, rule, way_out)) from None
+    if former is not None and in_pool(wanted, former.address):
+        return former.address
+    taken = addresses_in_use(have if former is None else have.without("floating_ips", former.key))
+    for address in pool_addresses(wanted):
+        if address.partition("/")[0] not in taken:
+            return address
+    rule = "but every address of it is used by another object"
+    raise ModelError(Problem(where, "pool", wanted, rule, "Give a larger pool, or remove floating IPs that nobody uses."))
 
 
 def removed(have: Document, kind: str, key: str, *, cascade: bool = False, keep_ips: Optional[bool] = None) -> Document:
@@ -48,11 +78,19 @@ def removed(have: Document, kind: str, key: str, *, cascade: bool = False, keep_
 
 def all_stated(have: Document, given: Given, secrets: dict[str, str], state: str, *, allow_empty: bool = False) -> Document:
     """``have`` with all objects as given; ``state`` is merged, replaced or overridden. Raises ModelError."""
+    given = _taken_apart(given)
     _refuse_twice(given)
-    want = have
+    whole = state != "merged"
+    want, from_pools = have, []
     for kind, members in given.items():
         for options in members:
-            want = stated(want, kind, options, secrets, whole=state != "merged")
+            if kind == "floating_ips" and _takes_from_pool(have.floating_ips.get(key_of(kind, options)), options, whole=whole):
+                from_pools.append(options)
+            else:
+                want = _stated(want, kind, options, secrets, whole=whole)
+    # Last and by name, so that the order in which objects are given does not decide who has which address.
+    for options in sorted(from_pools, key=lambda one: str(one["name"])):
+        want = _stated(want, "floating_ips", options, secrets, whole=whole)
     if state != "overridden":
         return want
     keep = {(kind, key_of(kind, options)) for kind, members in given.items() for options in members}
@@ -85,6 +123,27 @@ def _all_without(have: Document, marks: list[tuple[str, str]]) -> Document:
             refuse_used(have, kind, key)
             have = have.without(kind, key)
     return have
+
+
+def _taken_apart(given: Given) -> Given:
+    """The floating IPs that load balancers define in place stand among the others, and the load balancers name them. Raises ModelError."""
+    found: list[Mapping[str, Any]] = []
+    balancers = []
+    for options in given.get("load_balancers", ()):
+        names = []
+        for index, member in enumerate(options.get("floating_ips") or ()):
+            if not isinstance(member, Mapping):
+                names.append(member)
+                continue
+            if not member.get("name"):
+                where = describe("load_balancers", str(options["name"]))
+                raise ModelError(Problem(where, f"floating_ips[{index}].name", None, "but load balancers name their floating IPs", "Give it one."))
+            found.append(member)
+            names.append(str(member["name"]))
+        balancers.append(options if options.get("floating_ips") is None else {**options, "floating_ips": names})
+    if not found:
+        return given
+    return {**given, "floating_ips": [*given.get("floating_ips", ()), *found], "load_balancers": balancers}
 
 
 def _refuse_twice(given: Given) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._change import all_removed, all_stated, key_of, refuse_stranger, removed, stated
+from ._change import all_removed, all_stated, key_of, refuse_stranger, removed
 from ._client import Client, NotRunning, Refused
 from ._hardware import Evidence, from_plain, read_compared, read_identity, refusal, separation, to_record
 from ._model import (
@@ -262,7 +262,7 @@ def run_object(cls: Any, deploy: Optional[Deploy] = None) -> None:
         if not present:
             cascade, keep_ips = bool(module.params.get("cascade")), module.params.get("keep_ips")
             return removed(have, kind, key, cascade=cascade, keep_ips=keep_ips)
-        want = stated(have, kind, options, secrets)
+        want = all_stated(have, {kind: [options]}, secrets, "merged")
         if cls is LoadBalancer:
             refuse_stranger(want, module.params["node"], [key])
         return want
@@ -309,7 +309,8 @@ def _show_object(kind: str, key: str) -> Shown:
 
     def shown(want: Document, changes: list[Change]) -> Mapping[str, Any]:
         thing = want.objects(kind).get(key)
-        return {"object": None if thing is None else to_options(thing)}
+        held = {"floating_ips": [to_options(want.floating_ips[name]) for name in thing.floating_ips]} if isinstance(thing, LoadBalancer) else {}
+        return {"object": None if thing is None else to_options(thing), **held}
 
     return shown
 

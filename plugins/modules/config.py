@@ -29,7 +29,12 @@ options:
       address:
         description:
           - 'The address with the prefix length of its network, such as V(192.0.2.100/24) or V(2001:db8::100/64). Required when the floating IP is
-            created.'
+            created without O(floating_ips.pool).'
+        type: str
+      pool:
+        description:
+          - 'Where the address is taken from when none is given: a network such as V(192.0.2.128/28), or a range with the prefix length of its
+            network, such as V(192.0.2.100-192.0.2.120/24). It is the lowest that no other object of the node uses, and stays. Empty means no pool.'
         type: str
       interface:
         description:
@@ -103,9 +108,10 @@ options:
         type: dict
       floating_ips:
         description:
-          - 'Names of the floating IPs that the active node holds. A floating IP serves one load balancer. V([]) clears them.'
+          - 'The floating IPs that the active node holds, all together. Each is a name, or the options of M(tandem.lb.floating_ip), which create it. A
+            floating IP serves one load balancer, and stays when it is taken out of the list. V([]) clears the list.'
         type: list
-        elements: str
+        elements: raw
       keep_ips:
         description:
           - 'Whether the floating IPs stay, ready for re-use, when the load balancer is removed.'

@@ -23,7 +23,12 @@ options:
   address:
     description:
       - 'The address with the prefix length of its network, such as V(192.0.2.100/24) or V(2001:db8::100/64). Required when the floating IP is
-        created.'
+        created without O(pool).'
+    type: str
+  pool:
+    description:
+      - 'Where the address is taken from when none is given: a network such as V(192.0.2.128/28), or a range with the prefix length of its network,
+        such as V(192.0.2.100-192.0.2.120/24). It is the lowest that no other object of the node uses, and stays. Empty means no pool.'
     type: str
   interface:
     description:
@@ -76,6 +81,11 @@ EXAMPLES = r"""
     name: shop-ip6
     address: 2001:db8::100/64
     interface: eth1
+
+- name: The lowest free address of a range
+  tandem.lb.floating_ip:
+    name: other-ip
+    pool: 192.0.2.100-192.0.2.120/24
 
 - name: An address that is no longer used
   tandem.lb.floating_ip:

@@ -67,9 +67,10 @@ options:
     type: dict
   floating_ips:
     description:
-      - 'Names of the floating IPs that the active node holds. A floating IP serves one load balancer. V([]) clears them.'
+      - 'The floating IPs that the active node holds, all together. Each is a name, or the options of M(tandem.lb.floating_ip), which create it. A
+        floating IP serves one load balancer, and stays when it is taken out of the list. V([]) clears the list.'
     type: list
-    elements: str
+    elements: raw
   keep_ips:
     description:
       - 'Whether the floating IPs stay, ready for re-use, when the load balancer is removed.'
@@ -191,6 +192,15 @@ EXAMPLES = r"""
     backup: {node: lb-b, address: 192.0.2.12, fault_domain: rack-2}
     floating_ips: [shop-ip]
 
+- name: With floating IPs of both families, created with it
+  tandem.lb.load_balancer:
+    name: edge
+    master: {node: lb-a, address: 192.0.2.11}
+    backup: {node: lb-b, address: 192.0.2.12}
+    floating_ips:
+      - {name: shop-ip, pool: 192.0.2.100-192.0.2.120/24}
+      - {name: shop-ip6, address: 2001:db8::100/64}
+
 - name: Heartbeats over UDP, where the network drops VRRP
   tandem.lb.load_balancer:
     name: edge
@@ -206,6 +216,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+floating_ips:
+  description: Its floating IPs with every option, also the address that a pool gave.
+  returned: when there is such a load balancer
+  type: list
+  elements: dict
 separation:
   description:
     - How separate this node's hardware is from that of the others, by the name of the load balancer. C(result) is V(proved) (bare metal with

@@ -23,8 +23,8 @@ from ._objects import (
 )
 from ._options import Option, argument_spec, declared, from_options, from_stored, to_options, to_stored
 from ._problems import ModelError, Problem, known
-from ._rules import backends_of, check_document, endpoints, listen_addresses, users
-from ._values import duration_ms, duration_text, fingerprint, status_ranges
+from ._rules import addresses_in_use, backends_of, check_document, endpoints, listen_addresses, users
+from ._values import duration_ms, duration_text, fingerprint, in_pool, pool, pool_addresses, status_ranges
 
 __all__ = [
     "KINDS",
@@ -45,6 +45,7 @@ __all__ = [
     "Route",
     "Server",
     "Sticky",
+    "addresses_in_use",
     "argument_spec",
     "backends_of",
     "check_document",
@@ -56,8 +57,11 @@ __all__ = [
     "fingerprint",
     "from_options",
     "from_stored",
+    "in_pool",
     "known",
     "listen_addresses",
+    "pool",
+    "pool_addresses",
     "status_ranges",
     "to_options",
     "to_stored",

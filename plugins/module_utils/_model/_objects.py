@@ -25,6 +25,7 @@ class FloatingIP:
 
     name: str = option("str", read=values.name)
     address: str = option("str", read=values.address_with_prefix)
+    pool: str = option("str", "", read=values.pool)
     interface: str = option("str", "")
     attach: str = option("str", "interface", choices=("interface", "none"))
     labels: dict[str, str] = option("labels", dict)
@@ -73,7 +74,7 @@ class LoadBalancer:
     backup: Node = option("object", of=Node)
     description: str = option("str", "")
     labels: dict[str, str] = option("labels", dict)
-    floating_ips: tuple[str, ...] = option("strings", tuple, read=values.name)
+    floating_ips: tuple[str, ...] = option("strings", tuple, read=values.name, inline=True)
     keep_ips: bool = option("bool", True)
     allow_same_hardware: bool = option("bool", False)
     heartbeat: Heartbeat = option("object", Heartbeat, of=Heartbeat)

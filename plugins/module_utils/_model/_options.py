@@ -24,7 +24,8 @@ class Option:
     """The declaration of one option. ``kind`` is one of str, int, bool, duration, strings, labels, object, objects.
 
     ``read`` turns a given string into its normal form or raises ValueError((rule, way_out)); ``key`` is the field that
-    names the members of ``objects``; ``ordered`` says that the order of a list has a meaning.
+    names the members of ``objects``; ``ordered`` says that the order of a list has a meaning; ``inline`` that a name may be given as the options
+    of the object that it names, which ``_change`` takes apart.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Option:
     of: Any = None
     key: str = ""
     ordered: bool = False
+    inline: bool = False
     secret: bool = False
 
 
@@ -123,7 +125,7 @@ def _argument(declaration: Option) -> dict[str, Any]:
             nested[declaration.key]["required"] = True
         return {"type": "list", "elements": "dict", "options": nested}
     if kind == "strings":
-        return {"type": "list", "elements": "str"}
+        return {"type": "list", "elements": "raw" if declaration.inline else "str"}
     spec: dict[str, Any] = {"type": {"duration": "str", "labels": "dict"}.get(kind, kind)}
     if declaration.choices:
         spec["choices"] = list(declaration.choices)
@@ -148,10 +150,10 @@ class _Place:
 
 def _from_options(cls: Any, options: Mapping[str, Any], have: Any, place: _Place, secrets: dict[str, str]) -> Any:
     rows = declared(cls)
-    unknown = sorted(set(options) - {name for name, *_rest in rows})
+    unknown = sorted(set(options) - {name for name, *_rest in rows}, key=str)
     if unknown:
         names = ", ".join(name for name, *_rest in rows)
-        raise place.inner(unknown[0]).wrong(options[unknown[0]], "but there is no such option", f"Options are: {names}.")
+        raise place.inner(str(unknown[0])).wrong(options[unknown[0]], "but there is no such option", f"Options are: {names}.")
     values = {}
     for name, field_name, declaration, default in rows:
         given = options.get(name)
@@ -186,7 +188,9 @@ def _read(given: Any, have: Any, declaration: Option, place: _Place, secrets: di
         items = [_read_scalar(item, declaration, place) for item in given]
         return tuple(items) if declaration.ordered else tuple(sorted(set(items)))
     if kind == "labels":
-        return {str(name): str(text) for name, text in sorted(given.items())}
+        if not isinstance(given, Mapping):
+            raise place.wrong(given, "but it is a map of names and texts", "Give one, such as {site: north}.")
+        return {str(name): str(text) for name, text in sorted(given.items(), key=str)}
     value = _read_scalar(given, declaration, place)
     if declaration.secret and value:
         mark = fingerprint(value)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from ._document import Document, describe
 from ._objects import Backend, Frontend, LoadBalancer
 from ._problems import Problem, known
-from ._values import duration_text
+from ._values import duration_text, in_pool
 
 
 def check_document(document: Document) -> list[Problem]:
@@ -48,6 +48,14 @@ def users(document: Document, kind: str, key: str) -> list[str]:
     return []
 
 
+def addresses_in_use(document: Document) -> set[str]:
+    """Every address that an object of the document has or names, without prefix lengths."""
+    found = {floating_ip.ip for floating_ip in document.floating_ips.values()}
+    found |= {node.address for one in document.load_balancers.values() for node in one.nodes}
+    found |= {server.address for backend in document.backends.values() for server in backend.servers}
+    return found | {address for frontend in document.frontends.values() for address in frontend.addresses}
+
+
 def backends_of(frontend: Frontend) -> set[str]:
     """The keys of the backends a frontend may choose."""
     names = {route.backend for route in frontend.routes} | ({frontend.default_backend} - {""})
@@ -68,6 +76,11 @@ def _floating_ips(document: Document) -> Iterator[Problem]:
                 "Give each floating IP an address of its own, or use the other one.",
             )
         holders.setdefault(floating_ip.ip, key)
+        if floating_ip.pool and not in_pool(floating_ip.pool, floating_ip.address):
+            rule = f"which is not of its pool {floating_ip.pool}"
+            yield Problem(
+                where, "address", floating_ip.address, rule, 'Give an address of the pool with its prefix length, or pool: "" to do without.'
+            )
 
 
 def _load_balancer(document: Document, load_balancer: LoadBalancer) -> Iterator[Problem]:

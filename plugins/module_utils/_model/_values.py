@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from collections.abc import Iterator
 from typing import Union
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
@@ -88,6 +89,51 @@ def address_with_prefix(given: str) -> str:
     if interface.ip.is_multicast or interface.ip.is_unspecified:
         raise ValueError("which no host can hold", "Give a unicast address.")
     return str(interface)
+
+
+def pool(given: str) -> str:
+    """The normal form of a pool: a network ("192.0.2.128/28"), or a range with its network's prefix length ("192.0.2.1-192.0.2.9/24"); "" is none."""
+    if not given:
+        return ""
+    low, dash, rest = given.replace(" ", "").partition("-")
+    try:
+        if not dash:
+            return str(ipaddress.ip_network(low))
+        high = ipaddress.ip_interface(rest)
+        first = ipaddress.ip_address(low)
+    except ValueError:
+        raise ValueError("which is neither a network nor a range of addresses", 'Give "192.0.2.128/28" or "192.0.2.100-192.0.2.120/24".') from None
+    if "/" not in rest:
+        raise ValueError(
+            "which lacks the prefix length of its network", f'Give it after the range, such as "{given}/{24 if high.version == 4 else 64}".'
+        )
+    if first not in high.network or int(first) > int(high.ip):
+        raise ValueError("which is not a range within one network, lowest address first", "Correct the addresses or the prefix length.")
+    return f"{first}-{high}"
+
+
+def pool_addresses(given: str) -> Iterator[str]:
+    """The addresses of a pool in its normal form, lowest first, each with the prefix length; a network without those that no host may have."""
+    low, dash, rest = given.partition("-")
+    network = ipaddress.ip_interface(rest).network if dash else ipaddress.ip_network(low)
+    first, last = int(network[0]), int(network[-1])
+    if network.num_addresses > 2:
+        # RFC 4291 2.6.1: the first is all routers' of the link; in IPv4 the last is the broadcast address.
+        first, last = first + 1, last - (network.version == 4)
+    if dash:
+        first, last = max(first, int(ipaddress.ip_address(low))), min(last, int(ipaddress.ip_interface(rest).ip))
+    for number in range(first, last + 1):
+        yield f"{network[number - int(network[0])]}/{network.prefixlen}"
+
+
+def in_pool(given: str, with_prefix: str) -> bool:
+    """Whether an address with prefix length is one that the pool could give."""
+    one = ipaddress.ip_interface(with_prefix)
+    low, dash, rest = given.partition("-")
+    network = ipaddress.ip_interface(rest).network if dash else ipaddress.ip_network(low)
+    if one.version != network.version or one.network.prefixlen != network.prefixlen or one.ip not in network:
+        return False
+    return not dash or int(ipaddress.ip_address(low)) <= int(one.ip) <= int(ipaddress.ip_interface(rest).ip)
 
 
 def host(given: str) -> str:

@@ -214,3 +214,28 @@ def test_what_a_former_release_did_not_write_is_at_its_default():
     del data["objects"]["load_balancers"]["edge"]["allow_same_hardware"]
     del data["objects"]["load_balancers"]["edge"]["master"]["fault_domain"]
     assert model.Document.from_stored(data) == whole
+
+
+@pytest.mark.parametrize(
+    ("pool", "first", "count"),
+    [
+        ("192.0.2.128/30", "192.0.2.129/30", 2),
+        ("192.0.2.8/31", "192.0.2.8/31", 2),
+        ("192.0.2.8/32", "192.0.2.8/32", 1),
+        ("192.0.2.0 - 192.0.2.3/24", "192.0.2.1/24", 3),
+        ("2001:db8::-2001:db8::3/64", "2001:db8::1/64", 3),
+        ("2001:db8::/126", "2001:db8::1/126", 3),
+    ],
+)
+def test_a_pool_is_a_network_or_a_range_without_the_addresses_that_no_host_may_have(pool, first, count):
+    given = list(model.pool_addresses(model.pool(pool)))
+    assert (given[0], len(given)) == (first, count)
+    assert all(model.in_pool(model.pool(pool), one) for one in given)
+    assert not model.in_pool(model.pool(pool), "203.0.113.1/24")
+
+
+@pytest.mark.parametrize("wrong", ["192.0.2.9-192.0.2.1/24", "192.0.2.1-192.0.3.9/24", "192.0.2.1-2001:db8::1/64", "192.0.2.1/24", "a-b/24", "-/24"])
+def test_a_pool_that_is_none_is_refused_with_a_way_out(wrong):
+    with pytest.raises(ValueError, match="which") as refusal:
+        model.pool(wrong)
+    assert len(refusal.value.args) == 2

@@ -38,6 +38,38 @@ WRONG = {
     "an address without its prefix length": ("floating_ip", {**FLOATING_IP, "address": "127.0.0.100"}, ["address", "lacks its prefix length", "/24"]),
     "an address that another one has": ("floating_ip", {**FLOATING_IP, "name": "two"}, ["address", '"127.0.0.100"', 'floating IP "shop-ip"']),
     "no address for a new floating IP": ("floating_ip", {"name": "new"}, ["address is not given", "no default"]),
+    "a pool without its prefix length": (
+        "floating_ip",
+        {"name": "new", "pool": "192.0.2.1-192.0.2.9"},
+        ["pool", "192.0.2.9", "prefix length", "/24"],
+    ),
+    "a pool that is none": ("floating_ip", {"name": "new", "pool": "192.0.2.1/24"}, ["pool", '"192.0.2.1/24"', "neither a network nor a range"]),
+    "a pool that is used up": ("floating_ip", {"name": "new", "pool": "127.0.0.11-127.0.0.12/8"}, ["pool", "127.0.0.11-127.0.0.12/8", "larger pool"]),
+    "an address that is not of the pool": (
+        "floating_ip",
+        {**FLOATING_IP, "pool": "127.0.0.101-127.0.0.109/8"},
+        ["address", '"127.0.0.100/8"', "not of its pool 127.0.0.101-127.0.0.109/8", 'pool: ""'],
+    ),
+    "an option that a floating IP in place has not": (
+        "load_balancer",
+        {"name": "edge", "floating_ips": [{"name": "new", "adress": "192.0.2.1/24"}]},
+        ['floating IP "new"', "adress", "no such option", "address"],
+    ),
+    "labels in place that are no map": (
+        "load_balancer",
+        {"name": "edge", "floating_ips": [{"name": "new", "address": "192.0.2.1/24", "labels": "north"}]},
+        ["labels", '"north"', "a map"],
+    ),
+    "a floating IP in place without a name": (
+        "load_balancer",
+        {"name": "edge", "floating_ips": [{"address": "192.0.2.1/24"}]},
+        ["floating_ips[0].name"],
+    ),
+    "a floating IP stated in two places": (
+        "config",
+        {"floating_ips": [FLOATING_IP], "load_balancers": [{"name": "edge", "floating_ips": [FLOATING_IP]}]},
+        ["floating_ips", '"shop-ip"', "given twice"],
+    ),
     "a floating IP in use": ("floating_ip", {"name": "shop-ip", "state": "absent"}, ["absent", 'load balancer "edge"', "Remove these first"]),
     "a backend in use": ("backend", {"load_balancer": "edge", "name": "shop", "state": "absent"}, ["absent", 'frontend "edge/web"']),
     "a load balancer in use": ("load_balancer", {"name": "edge", "state": "absent"}, ['backend "edge/shop"', 'frontend "edge/web"', "cascade: true"]),

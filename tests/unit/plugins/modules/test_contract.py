@@ -8,11 +8,19 @@ import pytest
 
 from tests.support.objects import ALL, BACKEND, FLOATING_IP, FRONTEND, KEY, LOAD_BALANCER, SERVERS
 
+POOL = "127.0.0.100-127.0.0.103/8"
 WORKED = {
     "floating_ip": ({}, FLOATING_IP),
     "backend": ({kind: ALL[kind] for kind in ("floating_ips", "load_balancers")}, BACKEND),
     "frontend": ({kind: ALL[kind] for kind in ("floating_ips", "load_balancers", "backends")}, FRONTEND),
     "load_balancer": ({"floating_ips": [FLOATING_IP]}, LOAD_BALANCER),
+    "load_balancer with floating IPs in place": (
+        {},
+        {**LOAD_BALANCER, "floating_ips": [FLOATING_IP, {"name": "six", "address": "2001:db8::100/64", "attach": "none"}]},
+    ),
+    "load_balancer from a pool": ({}, {**LOAD_BALANCER, "floating_ips": [{"name": "shop-ip", "pool": POOL, "attach": "none"}]}),
+    "floating_ip from a pool": ({"floating_ips": [FLOATING_IP]}, {"name": "other", "pool": POOL, "attach": "none"}),
+    "config in place": ({}, {**ALL, "floating_ips": [], "load_balancers": [{**LOAD_BALANCER, "floating_ips": [FLOATING_IP]}], "state": "overridden"}),
     "config": ({}, ALL),
     "config replaced": ({}, {**ALL, "state": "replaced"}),
     "config overridden": ({"floating_ips": [{**FLOATING_IP, "name": "old-ip"}]}, {**ALL, "state": "overridden"}),
