@@ -37,7 +37,7 @@ def nothing_left(state, number):
     """What was killed is a zombie until the machine's first process has looked at it; all else is gone when ``down`` returns."""
     living = [trace for trace in traces(state, number) if "(deleted)" not in trace]
     assert living == []
-    until(lambda: not traces(state, number), 10, "the last process being waited for")
+    until(lambda: not traces(state, number), 60, "the last process being waited for")
 
 
 def around():
