@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import threading
 import urllib.request
 
 import pytest
 
-from tests.loopback.test_play import NODES, TOP, Site, changed
+from tests.loopback.test_play import NODES, Site, changed
 from tests.loopback.test_play import site as site  # noqa: PLC0414 - a fixture
+from tests.support.next_release import another_release
 
 ROLES_PLAY = """
 - hosts: lb
@@ -84,25 +83,6 @@ class Client(threading.Thread):
             self.ends.wait(0.02)
 
 
-def another_release(folder):
-    """The collection as the next version would ship it: one byte of the runtime differs."""
-    place = folder / "next" / "ansible_collections" / "tandem" / "lb"
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, check=True).stdout.decode().split("\0")
-    for name in filter(None, names):
-        source = TOP / name
-        if source.is_symlink() or not source.is_file() or name.startswith("tests/"):
-            continue
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, place / name)
-    for name in names:  # links, as they are, once what they lead to is there
-        if (TOP / name).is_symlink():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            (place / name).symlink_to((TOP / name).readlink())
-    with (place / "runtime/tandem/__init__.py").open("a") as source:
-        source.write("# the next release\n")
-    return folder / "next"
-
-
 def running(results, task):
     return {host: set(result["running_release"].values()) for (name, host), result in results.items() if name == task}
 
@@ -112,7 +92,7 @@ def test_a_release_is_rolled_out_to_the_standby_node_first_and_removal_leaves_no
     eventually(site.answered, within=15)
     first = site.play("tandem.lb.rollout")
     assert not any(name.startswith("Restart the services") for name, _host in first), "nothing new, so nothing is restarted"
-    site.collections = another_release(site.folder.parent)
+    site.collections = another_release(site.folder.parent / "next")
     client = Client(site.port)
     client.start()
     try:
