@@ -8,10 +8,11 @@ import urllib.request
 
 import pytest
 
+from tests.loopback import test_play
 from tests.loopback.test_play import NODES, Site, changed
-from tests.loopback.test_play import site as site  # noqa: PLC0414 - a fixture
 from tests.support.next_release import another_release
 
+site = test_play.site  # the fixture
 ROLES_PLAY = """
 - hosts: lb
   gather_facts: false
