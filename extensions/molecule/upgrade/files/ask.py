@@ -1,4 +1,4 @@
-"""Clients that ask at the addresses given until /tmp/enough is there, half of them on kept connections; then says how many were answered, and who failed.
+"""Clients that ask at the addresses given until /tmp/enough is there, half of them on kept connections; then says how many were answered, who failed.
 
 Runs on a host with nothing but Python. A kept connection that the server has announced to close is not an error, one that breaks off in a request is.
 """
