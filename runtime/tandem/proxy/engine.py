@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from .._model import Document
 from .http import HttpSession
+from .listeners import take_new_clients
 from .session import Session
 from .state import BackendState, FrontendState
 from .tcp import TcpSession
@@ -197,6 +198,8 @@ class Engine:
             sock.setblocking(False)
             # asyncio does this for sockets that it made itself; without it the last small piece of an answer waits for a delayed ACK.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.draining:
+                take_new_clients(sock)
             task = self.loop.create_task(self._adopt(sock, factory, frontend))
             frontend.arriving += 1
             self._accepting.add(task)

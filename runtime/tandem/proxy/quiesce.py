@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
-import errno
 import socket
-import struct
 import time
 from collections.abc import Collection
 
 from .crew import Crew
+from .listeners import refuse_new_clients, take_new_clients
 
 # How long clients may take to send a last request on a connection that is kept; and then, to get their last answer.
 _STEP_S = 0.5
 _POLL_S = 0.02
-# asm-generic/socket.h
-_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
-# Classic BPF (linux/filter.h) on a packet from its TCP header on: drop it if its flags have SYN, else take it whole.
-_DROP_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
 
 
 async def quiesce(crew: Crew, listeners: Collection[socket.socket]) -> int:
@@ -41,24 +35,6 @@ def resume(crew: Crew, listeners: Collection[socket.socket]) -> None:
     for sock in listeners:
         take_new_clients(sock)
     crew.quiesce("off")
-
-
-def refuse_new_clients(listener: socket.socket) -> None:
-    """Has the kernel drop the first packet of every new connection to this listener (socket(7), SO_ATTACH_FILTER).
-
-    Those who connect meanwhile send it again after a second (RFC 6298 2.1), by when the address leads to another node; a closed listener would
-    refuse them. Connections that are being made, or wait to be accepted, are not concerned.
-    """
-    code = array.array("Q", b"".join(struct.pack("@HBBI", *instruction) for instruction in _DROP_SYN))
-    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(code), code.buffer_info()[0]))
-
-
-def take_new_clients(listener: socket.socket) -> None:
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
-    except OSError as error:
-        if error.errno != errno.ENOENT:  # it had no filter
-            raise
 
 
 async def _connections(crew: Crew) -> int:

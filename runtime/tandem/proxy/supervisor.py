@@ -20,8 +20,8 @@ from ..log import say
 from ..release import release_digest
 from .checker import Checker, describe
 from .crew import Crew, WorkerRefused
-from .listeners import Wanted, bind, explain, wanted_listeners
-from .quiesce import quiesce, resume, take_new_clients
+from .listeners import Wanted, bind, explain, take_new_clients, wanted_listeners
+from .quiesce import quiesce, resume
 from .worker import raise_descriptor_limit
 
 _REBIND_S = 0.05
