@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -20,6 +20,7 @@ BARE, VIRTUAL, UNKNOWN = "bare", "virtual", "unknown"
 # From the worst to the best; the worst of all pairs is the load balancer's.
 RESULTS = ("violated", "unproved", "declared", "proved")
 _FILE_BYTES_MAX = 65_536
+_LINKS_MAX = 64
 # What boards carry whose maker has filled in nothing: equal on machines that are not the same.
 _EMPTY_WORDS = re.compile(
     r"to be filled.*|default.*|not (specified|applicable|available)|system serial number|chassis serial.*|none|n/?a|oem|unknown|invalid"
@@ -35,12 +36,16 @@ _HYPERVISORS = re.compile(
 
 @dataclass(frozen=True)
 class Identity:
-    """Digests of what tells one machine from another, "" where the node cannot know it; ``kind`` is bare, virtual or unknown."""
+    """Digests of what tells one machine from another, "" where the node cannot know it; ``kind`` is bare, virtual or unknown.
+
+    ``links`` are the hardware addresses of its interfaces, which every neighbour sees: by them a peer is known where it answers for an address.
+    """
 
     boot: str = ""
     machine: str = ""
     dmi: str = ""
     kind: str = UNKNOWN
+    links: str = ""
 
     def plain(self) -> dict[str, str]:
         return asdict(self)
@@ -91,6 +96,11 @@ def read_compared(path: Path) -> dict[str, tuple[Identity, Identity]]:
         return {}
     pairs = data.items() if isinstance(data, dict) else ()
     return {str(peer): (from_plain(pair.get("own")), from_plain(pair.get("peer"))) for peer, pair in pairs if isinstance(pair, dict)}
+
+
+def kept_of(identity: Identity) -> Identity:
+    """What of an identity is worth keeping: interfaces come and go."""
+    return replace(identity, links="")
 
 
 def to_record(compared: Mapping[str, tuple[Identity, Identity]]) -> dict[str, Any]:
@@ -179,7 +189,13 @@ def read_identity(root: Path = Path("/")) -> Identity:
         machine=_digest("machine", machine if re.fullmatch(r"[0-9a-f]{32}", machine) else ""),
         dmi=_digest("dmi", _dmi(root)),
         kind=_kind(root),
+        links=_links(root),
     )
+
+
+def _links(root: Path) -> str:
+    found = {_text(path) for path in (root / "sys/class/net").glob("*/address")}
+    return " ".join(sorted(found - {"", "00:00:00:00:00:00"})[:_LINKS_MAX])
 
 
 def _boot(root: Path) -> str:

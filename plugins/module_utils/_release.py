@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
@@ -29,12 +30,13 @@ from ._store import StoreError
 _SELF_CHECK_S = 60
 
 
-def ensure_runtime(module: AnsibleModule, paths: Paths) -> bool:
+def ensure_runtime(module: AnsibleModule, paths: Paths, before: Callable[[], None]) -> bool:
     """Deploys the controller's runtime where it is missing and starts services that do not run; returns whether that changes the node.
+    ``before`` is called once all that is needed is at hand, and before anything is changed.
 
     In check mode nothing is done. Ends the module with ``needs_bundle`` when the bundle has to be sent first. Raises StoreError, OSError.
     """
-    return bool(Deployment(module, paths).ensure())
+    return bool(Deployment(module, paths).ensure(before=before))
 
 
 class Deployment:
@@ -50,13 +52,15 @@ class Deployment:
         self._bundle: Optional[str] = bundle.get("path")
         self.manager: Manager = manager_for(paths, module.params.get("service_manager") or self._recorded_manager())
 
-    def ensure(self, restart: bool = False) -> list[str]:
+    def ensure(self, restart: bool = False, before: Optional[Callable[[], None]] = None) -> list[str]:
         """What was done, or in check mode would be, in words; empty when all is as it should be."""
         done = [words for words, needed in self._steps(restart) if needed()]
+        if done and not self.module.check_mode and not self._installed() and not self._bundle:
+            self.module.exit_json(changed=False, needs_bundle=True)
+        if before:
+            before()
         if self.module.check_mode or not done:
             return done
-        if not self._installed() and not self._bundle:
-            self.module.exit_json(changed=False, needs_bundle=True)
         self._carry_out(restart)
         return done
 

@@ -18,7 +18,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._change import all_removed, all_stated, key_of, refuse_stranger, removed
 from ._client import Client, NotRunning, Refused
-from ._hardware import Evidence, from_plain, read_compared, read_identity, refusal, separation, to_record
+from ._conflict import probe
+from ._hardware import Evidence, from_plain, kept_of, read_compared, read_identity, refusal, separation, to_record
 from ._model import (
     KINDS,
     Document,
@@ -41,7 +42,7 @@ from ._store import Store, StoreError
 
 Secrets = dict[str, str]
 Wanted = Callable[[Document, Secrets], Document]
-Deploy = Callable[[AnsibleModule, Paths], bool]
+Deploy = Callable[[AnsibleModule, Paths, Callable[[], None]], bool]
 Shown = Callable[[Document, list[Change]], Mapping[str, Any]]
 
 LOCK_ARGUMENTS: dict[str, Any] = {"lock_timeout": {"type": "str", "default": "30s"}}
@@ -96,7 +97,7 @@ class Transaction:
             have = self._have()
             want, changes = self._want(have, change)
             separate = self._separate(have, want, pairs)
-            deployed = deploy(self.module, self.paths) if deploy else False
+            deployed = deploy(self.module, self.paths, lambda: self._refuse_taken(have, want)) if deploy else False
             behind = not changes and self._behind(want)
             result = {**self._result(want, changes, shown), **separate}
             if self.module.check_mode:
@@ -167,6 +168,24 @@ class Transaction:
         shown = {"separation": {key: one.told() for key, one in found.items()}} if stated else {}
         return {**shown, "tandem_hardware": self.evidence.own.plain()}
 
+    def _refuse_taken(self, have: Document, want: Document) -> None:
+        """Raises ModelError where another machine answers for an address that this node newly takes part in holding."""
+        before = {have.floating_ips[name].ip for one in self._own(have) for name in one.floating_ips}
+        problems = []
+        for one in self._own(want):
+            new = [want.floating_ips[name] for name in one.floating_ips if want.floating_ips[name].ip not in before]
+            others = [member for member in one.nodes if member.node != self.node]
+            known = [link for member in others if member.node in self.evidence.fresh for link in self.evidence.fresh[member.node].links.split()]
+            found = probe(new, [member.address for member in others], known)
+            problems += found.problems
+            for sentence in found.unprobed:
+                self.module.warn(sentence)
+        if problems:
+            raise ModelError(*problems)
+
+    def _own(self, document: Document) -> list[LoadBalancer]:
+        return [one for _key, one in sorted(document.load_balancers.items()) if self.node in {member.node for member in one.nodes}]
+
     def _evidence(self) -> Evidence:
         known = (self.module.params.get("tandem_peers") or {}).get("known") or {}
         fresh = {str(name): from_plain(one) for name, one in known.items()}
@@ -182,7 +201,7 @@ class Transaction:
     def _note_compared(self, want: Document) -> None:
         """Keeps what was compared, for later runs that meet this node alone; no change of the node in a user's eyes."""
         peers = {member.node for one in want.load_balancers.values() for member in one.nodes} - {self.node}
-        compared = {**self.evidence.compared, **{peer: (self.evidence.own, other) for peer, other in self.evidence.fresh.items()}}
+        compared = {**self.evidence.compared, **{peer: (kept_of(self.evidence.own), kept_of(other)) for peer, other in self.evidence.fresh.items()}}
         kept = {peer: pair for peer, pair in sorted(compared.items()) if peer in peers}
         if kept != self.evidence.compared:
             self.store.write_record(self.paths.hardware, to_record(kept))

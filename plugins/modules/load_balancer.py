@@ -13,6 +13,7 @@ author:
 description:
   - A load balancer is a pair of nodes with their floating IPs, frontends and backends. Run the task on both nodes.
   - The nodes tell each other of their hardware through the controller. Two nodes on the same one are refused before anything is changed.
+  - Floating IPs that it newly takes are asked for in the network. Where another machine answers for one, that is an error before anything is changed.
   - On a host that lacks the runtime, it is deployed and started first, as M(tandem.lb.runtime) does.
   - Options left out are left as they are, or take their default when the load balancer is created.
 options:

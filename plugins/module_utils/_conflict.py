@@ -1,0 +1,217 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether another machine answers for an address that a load balancer is about to take: ARP probes (RFC 5227) and, for IPv6, the Neighbour
+Solicitations of duplicate address detection (RFC 4862 5.4). Both carry no sender address, so asking disturbs nobody's cache.
+
+The other nodes of the load balancer may hold it by right: they are known by the hardware address that answers for their own addresses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import ipaddress
+import re
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._model import FloatingIP, Problem, describe
+
+# RFC 5227 1.1 has 3 probes over several seconds, for hosts that boot. A host that is up answers at once, and a task should not take longer.
+_PROBES_AT_S = (0.0, 0.3, 0.6)
+_LISTEN_S = 1.0
+_ETHERTYPE_ARP, _ETHERTYPE_IPV6 = 0x0806, 0x86DD
+_SIOCGIFFLAGS, _SIOCGIFHWADDR, _ARPHRD_ETHER = 0x8913, 0x8927, 1
+_IFF_UP, _IFF_LOOPBACK, _IFF_NOARP = 0x1, 0x8, 0x80
+_SO_ATTACH_FILTER = 26
+# Classic BPF: only ICMPv6 (next header 58) of type 136, so that the traffic of a busy link does not reach us.
+_ADVERTISEMENTS = ((0x30, 0, 0, 20), (0x15, 0, 3, 58), (0x30, 0, 0, 54), (0x15, 0, 1, 136), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0))
+_BROADCAST = b"\xff" * 6
+
+Answers = dict[str, set[str]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What probing brought: problems to refuse for, and sentences about addresses that could not be probed."""
+
+    problems: list[Problem]
+    unprobed: list[str]
+
+
+def probe(floating_ips: Iterable[FloatingIP], peers: Sequence[str], peer_hardware: Iterable[str] = ()) -> Found:
+    """Asks on each interface who answers for the addresses that this node does not hold, for one second in all.
+
+    ``peers`` are the own addresses of the other nodes, ``peer_hardware`` hardware addresses known to be theirs.
+    """
+    problems: list[Problem] = []
+    unprobed: list[str] = []
+    by_interface: dict[str, list[FloatingIP]] = {}
+    held = _held_here()
+    for floating_ip in floating_ips:
+        if floating_ip.attach != "interface" or floating_ip.ip in held:
+            continue
+        interface = floating_ip.interface or _interface_of(floating_ip.ip)
+        reason = _unfit(interface)
+        if reason:
+            unprobed.append(f"{describe('floating_ips', floating_ip.key)}: {floating_ip.ip} was not probed for another holder: {reason}.")
+        else:
+            by_interface.setdefault(interface, []).append(floating_ip)
+    for interface, members in by_interface.items():
+        try:
+            answers = _ask(interface, [member.ip for member in members], peers)
+        except PermissionError:
+            names = ", ".join(member.ip for member in members)
+            unprobed.append(f"{names} was not probed for another holder: that needs root (become: true) or CAP_NET_RAW.")
+            continue
+        known = {answer for peer in peers for answer in answers.get(peer, ())} | set(peer_hardware)
+        for member in members:
+            strangers = sorted(answers.get(member.ip, set()) - known)
+            if strangers:
+                problems.append(_conflict(member, interface, strangers))
+    return Found(problems, unprobed)
+
+
+def _conflict(floating_ip: FloatingIP, interface: str, strangers: Sequence[str]) -> Problem:
+    rule = f"but another machine answers for it already: {', '.join(strangers)} on {interface}; nothing was changed"
+    way_out = "Take the address off that machine, or give a free one."
+    return Problem(describe("floating_ips", floating_ip.key), "address", floating_ip.ip, rule, way_out)
+
+
+# Where
+
+
+def _held_here() -> set[str]:
+    """The addresses of this node: the kernel's local routes and IPv6 addresses (proc_net(5))."""
+    trie = _read("/proc/net/fib_trie")
+    held = set(re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", trie))
+    return held | {str(ipaddress.IPv6Address(bytes.fromhex(fields[0]))) for fields in _rows("/proc/net/if_inet6")}
+
+
+def _interface_of(address: str) -> str:
+    """The interface whose network holds the address, the longest prefix first; "" when there is none."""
+    ip = ipaddress.ip_address(address)
+    found: list[tuple[int, str]] = []
+    if ip.version == 4:
+        for fields in _rows("/proc/net/route")[1:]:
+            network, gateway, mask = (socket.ntohl(int(fields[at], 16)) for at in (1, 2, 7))
+            if not gateway and mask and int(ip) & mask == network:
+                found.append((bin(mask).count("1"), fields[0]))
+    else:
+        for packed, _index, length, _scope, _flags, name in (fields[:6] for fields in _rows("/proc/net/if_inet6")):
+            prefix = int(length, 16)
+            if ip in ipaddress.ip_interface(f"{ipaddress.IPv6Address(bytes.fromhex(packed))}/{prefix}").network:
+                found.append((prefix, name))
+    return max(found)[1] if found else ""
+
+
+def _unfit(interface: str) -> str:
+    """Why nobody can be asked on an interface; "" when somebody can."""
+    if not interface:
+        return "no interface's network holds it"
+    try:
+        flags = struct.unpack_from("=H", _ioctl(interface, _SIOCGIFFLAGS), 16)[0]
+        kind = struct.unpack_from("=H", _ioctl(interface, _SIOCGIFHWADDR), 16)[0]
+    except OSError as error:
+        return f"{interface}: {error.strerror}"
+    if not flags & _IFF_UP:
+        return f"{interface} is down"
+    return f"{interface} has no neighbours that are asked by broadcast" if flags & (_IFF_LOOPBACK | _IFF_NOARP) or kind != _ARPHRD_ETHER else ""
+
+
+def _ioctl(interface: str, request: int) -> bytes:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        return fcntl.ioctl(asked, request, struct.pack("=16s24x", interface.encode()[:15]))
+
+
+def _rows(path: str) -> list[list[str]]:
+    return [line.split() for line in _read(path).splitlines()]
+
+
+def _read(path: str) -> str:
+    """A table of the kernel, "" where it has none (IPv6 may be off)."""
+    try:
+        return Path(path).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+# Asking
+
+
+def _ask(interface: str, wanted: Sequence[str], peers: Sequence[str]) -> Answers:
+    """Who answers for each address: address to hardware addresses."""
+    hardware = _ioctl(interface, _SIOCGIFHWADDR)[18:24]
+    asked = [*wanted, *peers]
+    answers: Answers = {}
+    with _listener(interface, _ETHERTYPE_ARP) as arp, _listener(interface, _ETHERTYPE_IPV6) as nd:
+        began = time.monotonic()
+        due = list(_PROBES_AT_S)
+        while (now := time.monotonic() - began) < _LISTEN_S:
+            if due and now >= due[0]:
+                due.pop(0)
+                for address in asked:
+                    if ":" in address:
+                        nd.send(neighbour_solicitation(address, hardware))
+                    else:
+                        arp.send(arp_probe(address, hardware))
+            until = due[0] if due else _LISTEN_S
+            for ready in select.select([arp, nd], [], [], max(0.0, until - now))[0]:
+                address, answered = arp_answer(ready.recv(2048)) if ready is arp else advertisement(ready.recv(2048))
+                if address in asked and answered != _text(hardware):
+                    answers.setdefault(address, set()).add(answered)
+    return answers
+
+
+def _listener(interface: str, ethertype: int) -> socket.socket:
+    """A raw socket for one ethertype on one interface. Raises PermissionError without CAP_NET_RAW."""
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    if ethertype == _ETHERTYPE_IPV6:
+        code = b"".join(struct.pack("=HBBI", *instruction) for instruction in _ADVERTISEMENTS)
+        held = ctypes.create_string_buffer(code)
+        made.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(_ADVERTISEMENTS), ctypes.addressof(held)))
+    made.bind((interface, ethertype))
+    return made
+
+
+def arp_probe(address: str, hardware: bytes) -> bytes:
+    """RFC 5227 2.1.1: a request for the address whose sender address is all zero."""
+    target = ipaddress.IPv4Address(address).packed
+    arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + hardware + bytes(4) + bytes(6) + target
+    return _BROADCAST + hardware + struct.pack("!H", _ETHERTYPE_ARP) + arp
+
+
+def arp_answer(frame: bytes) -> tuple[str, str]:
+    """(address, hardware address) of who says in an ARP packet that an address is its own; both "" for probes of others and for other packets."""
+    if len(frame) < 42 or frame[14:20] != struct.pack("!HHBB", 1, 0x0800, 6, 4) or frame[28:32] == bytes(4):
+        return "", ""
+    return str(ipaddress.IPv4Address(frame[28:32])), _text(frame[22:28])
+
+
+def neighbour_solicitation(address: str, hardware: bytes) -> bytes:
+    """RFC 4862 5.4.2: from the unspecified address to the target's solicited-node group."""
+    target = ipaddress.IPv6Address(address).packed
+    group = ipaddress.IPv6Address("ff02::1:ff00:0").packed[:13] + target[13:]
+    body = struct.pack("!BBHI", 135, 0, 0, 0) + target
+    total = sum(struct.unpack("!32H", bytes(16) + group + struct.pack("!IHBB", len(body), 0, 0, 58) + body))
+    total = (total & 0xFFFF) + (total >> 16)
+    checksum = ~(total + (total >> 16)) & 0xFFFF
+    packet = struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + bytes(16) + group + body[:2] + struct.pack("!H", checksum) + body[4:]
+    return b"\x33\x33" + group[12:] + hardware + struct.pack("!H", _ETHERTYPE_IPV6) + packet
+
+
+def advertisement(frame: bytes) -> tuple[str, str]:
+    """(address, hardware address) of a Neighbour Advertisement (RFC 4861 4.4); both "" for other packets."""
+    if len(frame) < 78 or frame[20] != 58 or frame[21] != 255 or frame[54] != 136:
+        return "", ""
+    option = frame[78:86]
+    answered = option[2:8] if len(option) == 8 and option[:2] == b"\x02\x01" else frame[6:12]
+    return str(ipaddress.IPv6Address(frame[62:78])), _text(answered)
+
+
+def _text(hardware: bytes) -> str:
+    return ":".join(f"{byte:02x}" for byte in hardware)

@@ -1,0 +1,119 @@
+"""An address that another machine answers for is not taken: modules on real nodes, a stranger on the link, and the other node, which is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.namespaces.topology import NODES, VIP, VIP6, address, eventually
+from tests.support.collection import link_collection, packed_bundle
+
+IN_PLACE = [{"name": "vip", "address": f"{VIP}/24"}, {"name": "vip6", "address": f"{VIP6}/64"}]
+STRANGER = "client"
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory):
+    return link_collection(tmp_path_factory.mktemp("collections"))
+
+
+@pytest.fixture
+def state(hosts, collections):
+    """Runs the module config on a node with a pair of in-place floating IPs, as Ansible would run it there."""
+
+    def run(node, check=False, limits=(), peers=None, **options):
+        nodes = {role: {"node": name, "address": address(name)} for role, name in zip(("master", "backup"), NODES)}
+        edge = {"name": "edge", **nodes, "allow_same_hardware": True, "floating_ips": IN_PLACE, "heartbeat": {"virtual_router_id": 77}, **options}
+        arguments = {
+            "node": node,
+            "prefix": hosts.paths(node).prefix,
+            "bundle": packed_bundle(),
+            "load_balancers": [edge],
+            "_ansible_check_mode": check,
+        }
+        name = "ansible_collections.tandem.lb.plugins.modules.config"
+        code = f"import runpy; runpy.run_module({name!r}, run_name='__main__')"
+        hosts.paths(node).below(".").mkdir(exist_ok=True)
+        ran = subprocess.run(
+            ["ip", "netns", "exec", hosts.namespace(node), *limits, sys.executable, "-c", code],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+            env={**os.environ, "PYTHONPATH": str(collections), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in ran.stdout + ran.stderr, ran.stdout + ran.stderr
+        return json.loads(ran.stdout)
+
+    # systemd is not what these nodes were booted by, whatever the machine was.
+    for node in NODES:
+        hosts.paths(node).etc.mkdir(parents=True, exist_ok=True)
+        hosts.paths(node).node.write_text(json.dumps({"node": node, "service_manager": "process", "python": sys.executable}))
+    yield run
+    for node in NODES:
+        hosts.kill(node)
+        for ip in (f"{VIP}/24", f"{VIP6}/64"):
+            hosts.on(node, "ip", "addr", "del", ip, "dev", "eth0", check=False)
+        shutil.rmtree(hosts.folder / node, ignore_errors=True)
+
+
+@pytest.fixture
+def stranger(hosts):
+    held = []
+
+    def hold(cidr):
+        hosts.on(STRANGER, "ip", "addr", "add", cidr, "dev", "eth0", *(["nodad"] if ":" in cidr else []))
+        held.append(cidr)
+        return hosts.on(STRANGER, "cat", "/sys/class/net/eth0/address").stdout.strip()
+
+    yield hold
+    for cidr in held:
+        hosts.on(STRANGER, "ip", "addr", "del", cidr, "dev", "eth0")
+
+
+@pytest.mark.parametrize("cidr", [f"{VIP}/24", f"{VIP6}/64"], ids=["IPv4", "IPv6"])
+def test_an_address_that_a_stranger_holds_is_refused_and_nothing_is_changed(hosts, state, stranger, cidr):
+    hardware = stranger(cidr)
+    ip = cidr.partition("/")[0]
+    for check in (True, False):
+        began = time.monotonic()
+        answer = state("lb-a", check=check)
+        assert answer.get("failed") is True, answer
+        for word in (f'address is "{ip}"', hardware, "on eth0", "nothing was changed", "Take the address off that machine"):
+            assert word in answer["msg"]
+        assert time.monotonic() - began < 20
+    assert not hosts.paths("lb-a").desired.exists()
+    assert not hosts.paths("lb-a").releases.exists()
+
+
+def test_a_peer_is_known_by_its_interfaces_where_its_own_address_is_in_another_network(state, stranger):
+    hardware = stranger(f"{VIP}/24")
+    known = {"lb-b": {"boot": "another", "links": f"02:00:00:00:00:01 {hardware}"}}
+    assert state("lb-a", check=True, peers=known).get("changed") is True
+
+
+def test_without_the_right_to_ask_it_is_said_that_nobody_was_asked(state, stranger):
+    stranger(f"{VIP}/24")
+    answer = state("lb-a", check=True, limits=("setpriv", "--bounding-set", "-net_raw"))
+    assert answer.get("changed") is True, answer
+    assert any(VIP in str(warning) and "CAP_NET_RAW" in str(warning) for warning in answer["warnings"]), answer
+
+
+def test_the_other_node_holds_the_addresses_by_right_and_both_families_move_together(hosts, state):
+    assert state("lb-a").get("changed") is True
+    eventually(lambda: hosts.holds("lb-a") and hosts.holds("lb-a", VIP6))
+    checked, applied = state("lb-b", check=True), state("lb-b")
+    assert (checked.get("changed"), applied.get("changed")) == (True, True), applied
+    assert not [warning for warning in applied.get("warnings", []) if "not probed" in str(warning)]
+    assert (state("lb-a").get("changed"), state("lb-b").get("changed")) == (False, False)
+    eventually(lambda: hosts.active() == "lb-a")
+    hosts.kill("lb-a")
+    eventually(lambda: hosts.holds("lb-b") and hosts.holds("lb-b", VIP6))
+    eventually(lambda: not hosts.holds("lb-a") and not hosts.holds("lb-a", VIP6), within=15)
