@@ -37,6 +37,7 @@ def state(hosts, collections):
             "load_balancers": [edge],
             "_ansible_check_mode": check,
         }
+        arguments["tandem_peers"] = {"known": peers or {}}
         name = "ansible_collections.tandem.lb.plugins.modules.config"
         code = f"import runpy; runpy.run_module({name!r}, run_name='__main__')"
         hosts.paths(node).below(".").mkdir(exist_ok=True)
