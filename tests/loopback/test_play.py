@@ -39,6 +39,7 @@ class Site:
 
     def __init__(self, folder, collections):
         self.folder, self.collections, self.port = folder, collections, three_free_ports()
+        self.output = ""  # of the last play
 
     def prefix(self, node):
         return self.folder / node
@@ -56,6 +57,7 @@ class Site:
             "LC_ALL": "C.UTF-8",
         }
         run = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PLAY_S_MAX, check=False)
+        self.output = run.stdout
         told = [json.loads(line.partition(" ")[2]) for line in run.stdout.splitlines() if line.startswith("TOLD ")]
         assert told, run.stdout + run.stderr
         return {(one["task"], one["host"]): one["result"] for one in told}
@@ -110,8 +112,9 @@ def test_the_four_tasks_checked_on_bare_hosts_first_keep_their_contract(site):
     applied = site.play(playbook, "--diff")
     after = site.tree()
     second = site.play(playbook, "--check", "--diff")
-    again = site.play(playbook, "--diff")
+    again = site.play(playbook, "--diff", "-vvv")
     assert site.tree() == after
+    assert site.output.count("Using module file") == len(again), "one module run per task and node when nothing changes"
     assert [set(changed(results)) for results in (first, applied, second, again)] == [{True}, {True}, {False}, {False}]
     assert len(first) == len(applied) == 8
     assert fields(first, "diff", "object", "digest") == fields(applied, "diff", "object", "digest")

@@ -52,7 +52,8 @@ def releases(host):
 
 def test_a_bare_host_asks_for_the_bundle_only_when_it_is_needed_and_has_it_once(host):
     asked = host.run("runtime", bundle={"digest": digest()})
-    assert asked.result == {"changed": False, "needs_bundle": True, "invocation": asked.result["invocation"]}
+    asked.result.pop("invocation", None)  # ansible-core before 2.21 repeats the arguments
+    assert asked.result == {"changed": False, "needs_bundle": True}
     done = host.run("runtime").result
     assert (done["changed"], done["release"], done["previous"]) == (True, digest(), "")
     assert "release switched" in done["done"]
