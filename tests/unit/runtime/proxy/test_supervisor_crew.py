@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from tandem._client import Refused
+from tandem._client import NotRunning, Refused
 from tandem.proxy import crew
 from tandem.proxy.supervisor import Supervisor
 from tests.support.node import Watch, alive, backend, free_port, frontend, get, refuses, until
@@ -24,21 +24,29 @@ def test_a_proxy_that_cannot_start_a_worker_says_so_and_ends(node, monkeypatch, 
     assert not node.paths.proxy_socket.exists()
 
 
-def test_when_a_worker_does_not_take_a_document_the_former_one_holds_in_who_takes_its_place(node, shops, monkeypatch, capfd):
+def test_when_a_worker_does_not_take_a_document_the_former_one_holds_in_who_takes_its_place(node, shops, monkeypatch):
     """In this process, so that the supervisor waits for less than its 10 s; the worker is a real one, stopped in its tracks."""
-    monkeypatch.setattr(crew, "_ANSWER_S", 0.7)
     monkeypatch.setenv("TANDEM_WORKERS", "1")
     port, other = free_port(), free_port()
     former = [backend(shops("former")), frontend(port)]
 
+    def ready():
+        try:
+            return node.proxy.status()["ready"]
+        except NotRunning:
+            return False
+
     def use():
-        until(lambda: "is ready" in capfd.readouterr().err)
+        until(ready)
         node.load(*former)
         watch = Watch(node)
         (worker,) = [view["pid"] for view in node.proxy.status()["workers"]]
         os.kill(worker, signal.SIGSTOP)
+        patient_s = crew._ANSWER_S
+        monkeypatch.setattr(crew, "_ANSWER_S", 0.7)
         with pytest.raises(Refused, match=rf"worker {worker} did not answer within 0.7 s when it was given the document"):
             node.load(backend(shops("new")), frontend(port), frontend(other, "other"))
+        monkeypatch.setattr(crew, "_ANSWER_S", patient_s)
         assert node.proxy.status()["generation"] == 1
         assert get(port) == (200, "former")
         assert refuses(other)
