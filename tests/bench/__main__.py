@@ -32,21 +32,12 @@ class Load:
     path: str
     connections: int
     unit: str
-    script: str = ""
+    script: str = ""  # beside this file
 
-
-# wrk sends the same bytes again and again, which no crowd of clients does; here every head has a field that no other has.
-COUNTING = """\
-local sent = 0
-request = function()
-   sent = sent + 1
-   return wrk.format(nil, nil, {["X-Request-ID"] = string.format("%016d", sent)})
-end
-"""
 
 LOADS = (
     Load("small requests, kept connections", "/small", 32, "requests/s"),
-    Load("the same, every head different", "/small", 32, "requests/s", COUNTING),
+    Load("the same, every head different", "/small", 32, "requests/s", "counting.lua"),
     Load("bodies of 1 MiB", "/big", 8, "MiB/s"),
 )
 
@@ -106,7 +97,7 @@ def bench(rounds: int, seconds: float) -> None:
         serving = nginx_command(folder, "origin", f"listen 127.0.0.1:{origin}; root {folder};")
         start(stack, folder, cores[1], "origin", port=origin, command=serving)
         subjects = start_subjects(stack, folder, cores[0], origin)
-        report(measure(folder, subjects, cores[1], rounds, seconds), rounds, seconds)
+        report(measure(subjects, cores[1], rounds, seconds), rounds, seconds)
 
 
 def start_subjects(stack: contextlib.ExitStack, folder: Path, core: int, origin: int) -> dict[str, Subject]:
@@ -125,13 +116,13 @@ def start_subjects(stack: contextlib.ExitStack, folder: Path, core: int, origin:
     return {name: Subject(ports[name], pid) for name, pid in pids.items()}
 
 
-def measure(folder: Path, subjects: dict[str, Subject], core: int, rounds: int, seconds: float) -> dict[tuple[str, Load], list[Figure]]:
+def measure(subjects: dict[str, Subject], core: int, rounds: int, seconds: float) -> dict[tuple[str, Load], list[Figure]]:
     figures: dict[tuple[str, Load], list[Figure]] = {(name, load): [] for name in subjects for load in LOADS}
     for number in range(rounds + 1):
         for load in LOADS:
             for name, subject in subjects.items():
                 # The first round is short and not counted: caches, pools and processor clocks warm up in it.
-                figure = wrk(folder, name, subject, load, core, seconds if number else 0.5)
+                figure = wrk(name, subject, load, core, seconds if number else 0.5)
                 if number:
                     figures[name, load].append(figure)
         if sys.stderr.isatty():
@@ -139,14 +130,10 @@ def measure(folder: Path, subjects: dict[str, Subject], core: int, rounds: int, 
     return figures
 
 
-def wrk(folder: Path, name: str, subject: Subject, load: Load, core: int, seconds: float) -> Figure:
+def wrk(name: str, subject: Subject, load: Load, core: int, seconds: float) -> Figure:
     """What one run of wrk reports. It counts whole seconds only, so it is stopped by a signal, which it takes as the end."""
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{load.connections}", "-d60s"]
-    if load.script:
-        script = folder / "wrk.lua"
-        script.write_text(load.script)
-        command += ["-s", str(script)]
-    command.append(f"http://127.0.0.1:{subject.port}{load.path}")
+    script = ["-s", str(HERE / load.script)] if load.script else []
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{load.connections}", "-d60s", *script, f"http://127.0.0.1:{subject.port}{load.path}"]
     before = subject.cpu_s()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
