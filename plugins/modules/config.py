@@ -268,13 +268,13 @@ options:
             choices: [none, cookie, source]
           cookie_name:
             description:
-              - 'The cookie''s name.'
-              - 'On creation the default is V(TANDEM).'
+              - 'The cookie''s name. Empty means one of the backend''s own, V(TANDEM-) and a hash of its name.'
+              - 'Backends that a client meets under one host name need different ones.'
             type: str
           ttl:
             description:
-              - 'For V(source), the idle time after which a binding is forgotten. For V(cookie), the cookie''s Max-Age; V(0) makes it a session
-                cookie.'
+              - 'For V(source), the idle time after which a binding is forgotten. For V(cookie), the cookie''s Max-Age, renewed while the client keeps
+                coming; V(0) makes it a session cookie.'
               - 'On creation the default is V(30m).'
             type: str
       health_check:

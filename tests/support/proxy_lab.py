@@ -52,6 +52,11 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()  # type: ignore[attr-defined]
 
 
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that reads and never answers (``raw`` of an ``Origin``)."""
+    await reader.read(-1)
+
+
 class Request:
     """What an origin has read."""
 
@@ -287,3 +292,12 @@ class Lab:
             await asyncio.sleep(0)
         problems = [problem for origin in self.origins for problem in origin.problems]
         assert not problems, problems
+
+
+async def named(lab: Lab, *names: str) -> list[Server]:
+    """Servers that answer with their name."""
+    return [Server(name, "127.0.0.1", (await lab.origin(lambda _request, name=name: ok(name.encode()))).port) for name in names]
+
+
+async def seen(client: Client, count: int, *fields: str) -> set[bytes]:
+    return {(await client.get("/", *fields)).body for _turn in range(count)}

@@ -106,10 +106,10 @@ class Server:
 
 @dataclass(frozen=True)
 class Sticky:
-    """The binding of a client to a server. ``ttl_ms`` ends an idle binding by source; it is a cookie's Max-Age (0: none)."""
+    """The binding of a client to a server; ``ttl_ms`` of idle time end it. A cookie of 0 ends with the browser, and without a name has one of its own."""
 
     type: str = option("str", "none", choices=("none", "cookie", "source"))
-    cookie_name: str = option("str", "TANDEM", read=values.cookie_name)
+    cookie_name: str = option("str", "", read=values.cookie_name)
     ttl_ms: int = option("duration", 1_800_000, maximum=30 * _DAY_MS)
 
 

@@ -241,6 +241,7 @@ def _frontend(document: Document, frontend: Frontend) -> Iterator[Problem]:
     named += [("default_backend", frontend.default_backend)] if frontend.default_backend else []
     for option, name in named:
         yield from _referred_backend(document, frontend, where, option, name)
+    yield from _shared_cookies(document, frontend)
     if frontend.load_balancer in document.load_balancers and not listen_addresses(document, frontend):
         rule = f"and {describe('load_balancers', frontend.load_balancer)} has no floating IPs"
         yield Problem(where, "addresses", None, rule, "Give the load balancer a floating IP, or the frontend an address.")
@@ -255,6 +256,19 @@ def _referred_backend(document: Document, frontend: Frontend, where: str, option
     elif backend.protocol != frontend.protocol:
         rule = f"whose protocol is {backend.protocol}, while the frontend's is {frontend.protocol}"
         yield Problem(where, option, name, rule, "Give both the same protocol.")
+
+
+def _shared_cookies(document: Document, frontend: Frontend) -> Iterator[Problem]:
+    """Two backends behind one frontend that bind clients by a cookie of the same name, so that each undoes what the other did."""
+    holders: dict[str, str] = {}
+    for key in sorted(backends_of(frontend) & set(document.backends)):
+        sticky = document.backends[key].sticky
+        if sticky.type == "cookie" and sticky.cookie_name:
+            first = holders.setdefault(sticky.cookie_name, key)
+            if first != key:
+                rule = f"which {describe('backends', first)} uses too, behind the same {describe('frontends', frontend.key)}"
+                way_out = "Give each its own, or leave it out."
+                yield Problem(describe("backends", key), "sticky.cookie_name", sticky.cookie_name, rule, way_out)
 
 
 def _claims(document: Document) -> Iterator[Problem]:

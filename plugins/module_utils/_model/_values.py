@@ -165,7 +165,7 @@ def path_prefix(given: str) -> str:
 
 
 def cookie_name(given: str) -> str:
-    if not _COOKIE_NAME.fullmatch(given):
+    if given and not _COOKIE_NAME.fullmatch(given):
         raise ValueError("which is not a cookie's name (RFC 6265 4.1.1)", "Give letters, digits, '-' and '_'.")
     return given
 

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -30,7 +30,7 @@ _REASONS = {
     503: "Service Unavailable",
 }
 
-Answer = Union[dict[str, Any], AsyncIterator[dict[str, Any]]]
+Answer = Union[dict[str, Any], AsyncGenerator[dict[str, Any], None]]
 Handler = Callable[[dict[str, Any]], Awaitable[Answer]]
 
 
@@ -183,17 +183,16 @@ async def _send(writer: asyncio.StreamWriter, status: int, answer: dict[str, Any
     await writer.drain()
 
 
-async def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: AsyncIterator[dict[str, Any]]) -> None:
+async def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: AsyncGenerator[dict[str, Any], None]) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/jsonl\r\nConnection: close\r\n\r\n")
     left = asyncio.ensure_future(reader.read(1))  # the client sends nothing more: this ends when it leaves
-    lines = answer.__aiter__()
+    following: Optional[asyncio.Future[dict[str, Any]]] = None
     try:
         while True:
-            following = asyncio.ensure_future(lines.__anext__())
+            following = asyncio.ensure_future(answer.__anext__())
             await asyncio.wait({left, following}, return_when=asyncio.FIRST_COMPLETED)
             if left.done():
                 left.exception()  # how it left does not matter
-                following.cancel()
                 return
             writer.write(json.dumps(following.result()).encode() + b"\n")
             await writer.drain()
@@ -201,6 +200,10 @@ async def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, an
         return
     finally:
         left.cancel()
+        if following is not None:
+            following.cancel()
+            await asyncio.wait({following})
+        await answer.aclose()  # now, and not when it is collected: its end may mean something
 
 
 def _remove_stale(path: Path) -> None:

@@ -13,7 +13,7 @@ from .._paths import Paths
 from .._store import Store, StoreError
 from ..cli.status import node_name
 from ..control import ControlServer, Refusal
-from ..log import say
+from ..log import said_aside, say
 from ..release import release_digest
 from .addresses import Addresses, NoInterface
 from .instance import Instance, Settings
@@ -25,7 +25,8 @@ _SETTLE_S = 1.0
 
 def main(paths: Paths) -> int:
     """Runs the service until SIGTERM or SIGINT."""
-    return asyncio.run(Service(paths).run())
+    with said_aside():
+        return asyncio.run(Service(paths).run())
 
 
 def let_go(paths: Paths) -> int:

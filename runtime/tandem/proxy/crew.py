@@ -212,7 +212,7 @@ class Crew:
             for other in self._workers:
                 if other is not worker:
                     self._send(other, message)
-        elif kind in ("loaded", "stats") and isinstance(sequence, int):
+        elif kind in ("loaded", "stats", "bindings") and isinstance(sequence, int):
             future = worker.answers.get(sequence)
             if future is not None and not future.done():
                 future.set_result(content)
@@ -252,8 +252,20 @@ class Crew:
             except OSError as error:
                 say("error", f"no new worker: {error}; trying again")
                 continue
+            await self._teach(new)
             await self._on_joined()
             new.serving = True
+            return
+
+    async def _teach(self, new: _Worker) -> None:
+        """What the others know of clients bound by their address. It comes before the document, as clients may follow that at once."""
+        for worker in [worker for worker in self._workers if worker is not new and worker.serving]:
+            try:
+                bindings = share(await self._ask(worker, {"type": "tell bindings"}, _COUNTERS_S))
+            except (ConnectionError, asyncio.TimeoutError):
+                continue
+            self._send(new, {"type": "bindings"}, [bindings])
+            os.close(bindings)
             return
 
 

@@ -11,19 +11,20 @@ import functools
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from .._model import Document
 from .http import HttpSession
 from .listeners import take_new_clients
 from .session import Session
-from .state import BackendState, FrontendState
+from .state import Announce, BackendState, FrontendState
 from .tcp import TcpSession
 from .wheel import TICK_S, Wheel
 
 READ_BYTES = 256 * 1024
 _ACCEPTS_AT_ONCE = 32
+_BINDINGS_TOLD_S = 1.0
 _KEEPS_VIEWS = sys.version_info >= (3, 12)
 
 ListenKey = tuple[str, str, int]  # (frontend key, address, port)
@@ -39,7 +40,7 @@ class Engine:
         *,
         log: Callable[[str], None],
         warn: Callable[[str], None],
-        announce: Optional[Callable[[str, str, str], None]] = None,
+        announce: Optional[Announce] = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.loop = loop
@@ -56,6 +57,7 @@ class Engine:
         self._backends: dict[str, BackendState] = {}
         self._accepting: set[asyncio.Task[Any]] = set()
         self._drained: Optional[asyncio.Future[None]] = None
+        self._bindings_told = 0.0
         self._ticking = loop.call_later(TICK_S, self._tick)
 
     def apply(self, document: Document, listeners: Mapping[ListenKey, socket.socket], workers: int = 1, health: Optional[Health] = None) -> None:
@@ -91,17 +93,20 @@ class Engine:
                     self._backends[key].announce = self._announce
 
     def _apply_listeners(self, listeners: Mapping[ListenKey, socket.socket]) -> None:
+        # First all give up what they lose: a place may go from one frontend to another, and with it the socket.
+        kept = set(listeners.values())
         for key, frontend in self._frontends.items():
-            wanted = {(address, port): sock for (owner, address, port), sock in listeners.items() if owner == key}
-            for place in [place for place, sock in frontend.listeners.items() if wanted.get(place) is not sock]:
-                self._close_listener(frontend.listeners.pop(place))
-            for place, sock in wanted.items():
-                if place in frontend.listeners:
-                    continue
+            for place, sock in list(frontend.listeners.items()):
+                if listeners.get((key, *place)) is not sock:
+                    self._give_up_listener(frontend.listeners.pop(place), kept)
+        for (key, address, port), sock in listeners.items():
+            frontend = self._frontends[key]
+            if (address, port) not in frontend.listeners:
                 sock.setblocking(False)
-                frontend.listeners[place] = sock
+                frontend.listeners[address, port] = sock
                 if not frontend.paused:
                     self.loop.add_reader(sock.fileno(), self._accept, frontend, sock)
+        for frontend in self._frontends.values():
             self._pause_or_resume(frontend)
 
     def set_health(self, servers: Health) -> None:
@@ -110,11 +115,15 @@ class Engine:
             if key in self._backends:
                 self._backends[key].set_health(health)
 
-    def bind(self, backend_key: str, client: str, server: str) -> None:
-        """Another worker has bound a client to a server by its address: so does this one."""
-        backend = self._backends.get(backend_key)
-        if backend is not None and backend.table is not None and server in backend.servers:
-            backend.table.bind(client, server, time.monotonic())
+    def learn_bindings(self, bindings: Mapping[str, Iterable[Sequence[str]]]) -> None:
+        """(client, server name) of sessions by source address that other workers have, by backend."""
+        for key, pairs in bindings.items():
+            if key in self._backends:
+                self._backends[key].learn_bindings(pairs, time.monotonic())
+
+    def bindings(self) -> dict[str, list[tuple[str, str]]]:
+        """All that a worker that comes later should learn."""
+        return {key: list(backend.table.entries()) for key, backend in self._backends.items() if backend.table is not None}
 
     def stats(self) -> dict[str, Any]:
         """Counters since the start and gauges of now, as plain integers."""
@@ -128,7 +137,7 @@ class Engine:
         self.draining = True
         for frontend in self._frontends.values():
             for sock in frontend.listeners.values():
-                self._close_listener(sock)
+                self._give_up_listener(sock)
             frontend.listeners.clear()
         for session in self._sessions():
             session.drain()
@@ -154,7 +163,7 @@ class Engine:
         self._ticking.cancel()
         for frontend in self._frontends.values():
             for sock in frontend.listeners.values():
-                self._close_listener(sock)
+                self._give_up_listener(sock)
             frontend.listeners.clear()
         for session in self._sessions():
             session.abort("the worker ends")
@@ -179,7 +188,12 @@ class Engine:
 
     def _tick(self) -> None:
         self._ticking = self.loop.call_later(TICK_S, self._tick)
-        self.wheel.advance(time.monotonic())
+        now = time.monotonic()
+        self.wheel.advance(now)
+        if now >= self._bindings_told + _BINDINGS_TOLD_S:
+            self._bindings_told = now
+            for backend in self._backends.values():
+                backend.tell_bindings(now)
 
     def _accept(self, frontend: FrontendState, listener: socket.socket) -> None:
         factory = HttpSession if frontend.config.protocol == "http" else TcpSession
@@ -245,15 +259,14 @@ class Engine:
         """``kept``: listeners that another frontend takes over."""
         frontend.gone = True
         for sock in frontend.listeners.values():
-            self.loop.remove_reader(sock.fileno())
-            if sock not in kept:
-                sock.close()
+            self._give_up_listener(sock, kept)
         frontend.listeners.clear()
         if frontend.sessions:
             self._leaving.add(frontend)
         for session in list(frontend.sessions):
             session.drain()
 
-    def _close_listener(self, sock: socket.socket) -> None:
+    def _give_up_listener(self, sock: socket.socket, kept: Collection[socket.socket] = ()) -> None:
         self.loop.remove_reader(sock.fileno())
-        sock.close()
+        if sock not in kept:
+            sock.close()

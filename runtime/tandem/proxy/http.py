@@ -14,9 +14,8 @@ from . import http1
 from .chunked import ChunkedBody
 from .http1 import BadMessage, Head
 from .http1_write import response_head
-from .http_requests import BUSY, ENDING, HEAD, IDLE, RequestSide
+from .http_requests import BUSY, ENDING, HEAD, IDLE, PENDING_BYTES_MAX, RequestSide
 from .state import IDLE_S, RESPONSES
-from .sticky import set_cookie
 
 _POOL_IDLE_UNSAFE_S = 1.0
 
@@ -103,12 +102,12 @@ class HttpSession(RequestSide):
             self.server.counters["responses_5xx"] += 1
         if response.status == 101:
             self._to_client(response_head(response, b"upgrade"))
+            early, self._pending = self._pending, b""
+            if early and self.upstream is not None:
+                self.upstream.transport.write(early)  # first, since a tunnel passes on at once that the client has ended
             self.start_tunnel()
             if rest:
                 self._to_client(rest)
-            early, self._pending = self._pending, b""
-            if early and self.upstream is not None:
-                self.upstream.transport.write(early)
             return
         if request.minor == 0:
             response.cut_fields((b"transfer-encoding",))
@@ -142,9 +141,9 @@ class HttpSession(RequestSide):
 
     def _cookie_to_set(self) -> bytes:
         backend, server = self.backend, self.server
-        if backend is None or server is None or not backend.cookie_name or self.mark == server.mark:
+        if backend is None or server is None or not backend.cookie_name:
             return b""
-        return set_cookie(backend.config.sticky.cookie_name, server.mark, backend.config.sticky.ttl_ms)
+        return backend.cookie_to_set(server, self.cookie, self.engine.wall_clock())
 
     def _pass_sized(self, data: bytes, head: bytes = b"") -> None:
         if len(data) > self._response_left:
@@ -233,7 +232,8 @@ class HttpSession(RequestSide):
             return
         self._request = None
         self._began, self._bytes_out, self._server_name = 0.0, 0, ""
-        self.transport.resume_reading()  # a server that was slow to take the request may have stopped it
+        if len(self._pending) < PENDING_BYTES_MAX:
+            self.transport.resume_reading()  # a server that was slow to take the request may have stopped it
         if not self._pending:
             self._state = IDLE
             self.wait(self.frontend.keepalive_s)
@@ -251,11 +251,7 @@ class HttpSession(RequestSide):
     def _server_failed(self, status: int, why: str) -> None:
         if self.server is not None:
             self.server.counters["response_errors"] += 1
-        if self._response is None:
-            self._refuse(status, why)
-        else:
-            # Part of an answer is out: only breaking off tells the client that it is not whole (RFC 9112 8).
-            self.abort(why)
+        self._break_off(status, why)
 
     def no_server(self, why: str) -> None:
         self._refuse(503, why)

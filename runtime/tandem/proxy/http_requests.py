@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .state import FrontendState
 
-_PENDING_BYTES_MAX = http1.HEAD_BYTES_MAX
+PENDING_BYTES_MAX = http1.HEAD_BYTES_MAX
 _REPLAY_BYTES_MAX = 65536
 _LINGER_S = 1.0
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
@@ -98,7 +98,7 @@ class RequestSide(Session):
 
     def _hold(self, data: bytes) -> None:
         self._pending += data
-        if len(self._pending) >= _PENDING_BYTES_MAX:
+        if len(self._pending) >= PENDING_BYTES_MAX:
             self.transport.pause_reading()
 
     def _next_request(self) -> None:
@@ -110,6 +110,8 @@ class RequestSide(Session):
             if not end:
                 if self.client_done:
                     self.transport.close()
+                else:
+                    self.transport.resume_reading()  # it was stopped if the rest of what was held was empty lines
                 return
             raw, self._pending = self._pending[:end], self._pending[end:]
             request = http1.read_request(raw, self._former)
@@ -136,7 +138,7 @@ class RequestSide(Session):
         if backend is None:
             self.no_server("no route matches and there is no default backend")
             return
-        self.mark = cookie_value(request.cookie, backend.cookie_name) if backend.cookie_name and request.cookie else b""
+        self.cookie = cookie_value(request.cookie, backend.cookie_name) if backend.cookie_name and request.cookie else b""
         local = self._local() if request.lacks_host else b""
         head = request_head(request, self.client_bytes, self.frontend.config.forwarded_for, backend.cookie_name, local)
         self._sent, self._sent_bytes = [head], len(head)
@@ -153,7 +155,7 @@ class RequestSide(Session):
             pieces, used = self._cut_body(data)
         except BadMessage as bad:
             self.frontend.counters["bad_requests"] += 1
-            self._refuse(bad.status, str(bad))
+            self._break_off(bad.status, str(bad))
             return
         if used >= 0:
             self._body_done = True
@@ -204,13 +206,14 @@ class RequestSide(Session):
         if self.tunnelling:
             return
         if self._state == BUSY:
-            self.wait(self.server_s)
+            if not self._looks_for_server():
+                self.wait(self.frontend.client_s if self._response is None and self._waits_for_client() else self.server_s)
         elif self._more:
             self._next_request()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._state == BUSY and not self.tunnelling:
+        if self._state == BUSY and not self.tunnelling and not self._looks_for_server():
             self._unread = self.transport.get_write_buffer_size()
             self.wait(self.frontend.client_s)
 
@@ -231,6 +234,14 @@ class RequestSide(Session):
         if under_way:
             self._state = ENDING
             self._ended_request(self.problem or ("" if self.tunnelling else "the client left before its answer was complete"))
+
+    def _break_off(self, status: int, why: str) -> None:
+        """Ends a request that cannot be finished: with an error, while none of an answer has gone out."""
+        if self._response is None:
+            self._refuse(status, why)
+        else:
+            # Part of an answer is out: only breaking off tells the client that it is not whole (RFC 9112 8).
+            self.abort(why)
 
     def _refuse(self, status: int, why: str) -> None:
         """Answers with an error of our own and ends the connection."""

@@ -29,7 +29,7 @@ class Session(asyncio.BufferedProtocol, Timed):
         self.engine = engine
         self.frontend = frontend
         self.client, self.client_bytes = "", b""
-        self.mark = b""
+        self.cookie = b""  # the content of the backend's cookie
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.backend: Optional[BackendState] = None
         self.server: Optional[ServerState] = None
@@ -159,6 +159,10 @@ class Session(asyncio.BufferedProtocol, Timed):
         server, self.server = self.server, None
         if server is not None:
             server.backend.release(server, self)
+
+    def _looks_for_server(self) -> bool:
+        """Whether the deadline is the queue's or the connection attempt's."""
+        return self._queued or self._connecting is not None
 
     # The deadline
 

@@ -5,15 +5,14 @@ A new document changes these objects in place, so that connections, pools, stick
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Optional, Union
 
 from .._model import Backend, Frontend, Server
 from .balance import Balancer, Candidate, rendezvous
 from .http1 import Head
-from .sticky import SourceTable, server_mark
+from .sticky import SourceTable, mark_in, own_cookie_name, renewal_due, server_mark, set_cookie
 
 if TYPE_CHECKING:
     import socket
@@ -25,6 +24,7 @@ IDLE_MAX = 256  # idle connections kept per server and worker
 IDLE_S = 30.0
 
 Counters = dict[str, int]
+Announce = Callable[[str, Sequence[tuple[str, str]]], None]  # a backend's key, and (client, server name) of its bindings by source
 RESPONSES = ("", *(f"responses_{n}xx" for n in range(1, 6)))  # the counter of each class of status
 _FRONTEND_COUNTERS = (
     "connections_total",
@@ -101,13 +101,14 @@ class BackendState:
         self.config = config
         self.workers = workers
         self.active = 0
-        self.queue: deque[Session] = deque()
+        self.queue: dict[Session, None] = {}  # in the order of their coming
+        self._serving = self._served_anew = False
         self.queue_max_seen = 0
         self.queue_timeouts = 0
         self.servers: dict[str, ServerState] = {}
         self.health: Mapping[str, bool] = {}
         self._order: list[ServerState] = []
-        self.announce: Callable[[str, str, str], None] = lambda _backend, _client, _server: None
+        self.announce: Announce = lambda _backend, _bindings: None
         self.configure(config, workers)
 
     def configure(self, config: Backend, workers: int) -> None:
@@ -128,7 +129,7 @@ class BackendState:
         self.marks = {server.mark: server for server in self._order}
         if not table_kept:
             self.table = SourceTable(config.sticky.ttl_ms / 1000) if config.sticky.type == "source" else None
-        self.cookie_name = config.sticky.cookie_name.encode() if config.sticky.type == "cookie" else b""
+        self.cookie_name = (config.sticky.cookie_name or own_cookie_name(self.key)).encode() if config.sticky.type == "cookie" else b""
         self._binds = self.table is not None or bool(self.cookie_name)
         if not method_kept:
             self.balancer = Balancer(config.balance)
@@ -156,7 +157,7 @@ class BackendState:
             self._retire(server)
         self._order, self.marks = [], {}
         self.balancer.use([])
-        waiting, self.queue = self.queue, deque()
+        waiting, self.queue = self.queue, {}
         for session in waiting:
             session.turned_away("its backend is no longer stated")
 
@@ -179,6 +180,8 @@ class BackendState:
         server.active -= 1
         self.active -= 1
         server.sessions.discard(session)
+        if self.table is not None:
+            self.table.leave(session.client, server.name, monotonic())
         if self.queue:
             self.serve_queue()
 
@@ -186,32 +189,45 @@ class BackendState:
         """Puts a session in the queue; False when that is full."""
         if len(self.queue) >= max(1, self.config.max_queue // self.workers):
             return False
-        self.queue.append(session)
+        self.queue[session] = None
         self.queue_max_seen = max(self.queue_max_seen, len(self.queue))
         return True
 
     def leave_queue(self, session: Session) -> None:
-        if session in self.queue:
-            self.queue.remove(session)
+        self.queue.pop(session, None)
 
     def serve_queue(self) -> None:
-        """Gives free places to those who wait, in order; one that is bound to a full server does not hold up the others."""
-        if not self.queue:
+        """Gives free places to those who wait, in order; one that is bound to a full server does not hold up the others.
+
+        A session may give its place back while it is being served, if its request turns out to be bad: then the queue is gone through again, from
+        here and not from there, or as many bad requests as wait would nest as many calls.
+        """
+        self._served_anew = True
+        if self._serving:
             return
+        self._serving = True
+        try:
+            while self._served_anew:
+                self._served_anew = False
+                self._serve_in_order()
+        finally:
+            self._serving = False
+
+    def _serve_in_order(self) -> None:
         now = monotonic()
         for session in list(self.queue):
             if (self.limit and self.active >= self.limit) or all(server.full for server in self._order if server.up):
                 return
-            server = self.choose(session, now)
+            server = self.choose(session, now) if session in self.queue else None
             if server is not None:
-                self.queue.remove(session)
+                self.leave_queue(session)
                 session.dispatch(server)
 
     def _bound(self, session: Session, now: float) -> Optional[ServerState]:
         """The usable server this client is bound to; weight 0 keeps its own clients."""
         server: Optional[ServerState] = None
         if self.cookie_name:
-            server = self.marks.get(session.mark)
+            server = self.marks.get(mark_in(session.cookie))
         elif self.table is not None:
             server = self.servers.get(self.table.bound(session.client, now))
         if server is None or not server.up or server in session.tried:
@@ -234,9 +250,28 @@ class BackendState:
         self.active += 1
         server.sessions.add(session)
         server.counters["sessions_total"] += 1
-        if self.table is not None and self.table.bound(session.client, now) != server.name:
-            self.table.bind(session.client, server.name, now)
-            self.announce(self.key, session.client, server.name)
+        if self.table is not None and self.table.use(session.client, server.name, now):
+            self.announce(self.key, [(session.client, server.name)])
+
+    def cookie_to_set(self, server: ServerState, cookie: bytes, wall_clock: float) -> bytes:
+        """The field that binds a client who came with this cookie's content to the server it was served by; b"" when it is bound for long enough."""
+        ttl_s = self.config.sticky.ttl_ms // 1000
+        if mark_in(cookie) == server.mark and not renewal_due(cookie, ttl_s, wall_clock):
+            return b""
+        return set_cookie(self.cookie_name, server.mark, ttl_s, wall_clock)
+
+    def tell_bindings(self, now: float) -> None:
+        """Tells the other workers of sessions that last, by whose bindings they should not forget."""
+        due = list(self.table.due(now)) if self.table is not None else []
+        if due:
+            self.announce(self.key, due)
+
+    def learn_bindings(self, bindings: Iterable[Sequence[str]], now: float) -> None:
+        """(client, server name) of sessions at other workers."""
+        if self.table is not None:
+            for client, name in bindings:
+                if name in self.servers:
+                    self.table.learn(client, name, now)
 
     def _down(self, server: ServerState) -> None:
         server.close_idle()

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Optional
 
 from .. import __version__, notify
@@ -16,12 +16,12 @@ from .._model import Document, ModelError, check_document, endpoints
 from .._paths import Paths
 from .._store import Store, StoreError
 from ..control import ControlServer, Refusal
-from ..log import say
+from ..log import said_aside, say
 from ..release import release_digest
 from .checker import Checker, describe
 from .crew import Crew, WorkerRefused
 from .listeners import Wanted, bind, explain, take_new_clients, wanted_listeners
-from .quiesce import quiesce, resume
+from .quiesce import Quiescence
 from .worker import raise_descriptor_limit
 
 _REBIND_S = 0.05
@@ -34,7 +34,8 @@ _MOVE_S = 2.0
 def main(paths: Paths) -> int:
     """Runs the service until SIGTERM or SIGINT."""
     raise_descriptor_limit()
-    return asyncio.run(Supervisor(paths).run())
+    with said_aside():
+        return asyncio.run(Supervisor(paths).run())
 
 
 class Listening:
@@ -78,6 +79,7 @@ class Supervisor:
         self.failure = ""  # why the document on disk is not in use
         self._listening = Listening()
         self._started = False
+        self._watchers = 0
         self._active_since: dict[str, float] = {}
 
     async def run(self) -> int:
@@ -89,6 +91,7 @@ class Supervisor:
         self._crew = Crew(self.paths, worker_count(), self._worker_joined, self._notify)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        self._quiescence = Quiescence(self._crew, lambda: [sock for _mark, sock in self._listening.sockets.values()])
         control = ControlServer(
             self.paths.proxy_socket,
             {
@@ -254,11 +257,12 @@ class Supervisor:
 
     async def _quiesce(self, body: dict[str, Any]) -> dict[str, Any]:
         """Keepalive is about to give the floating IPs up in order, or has done so."""
-        sockets = [sock for _mark, sock in self._listening.sockets.values()]
         if not body.get("on"):
-            resume(self._crew, sockets)
+            self._quiescence.end()
             return {"left": 0}
-        left = await quiesce(self._crew, sockets)
+        left = await self._quiescence.begin()
+        if left is None:
+            raise Refusal("it was taken back before it was done")
         say("info", f"finished with the clients before a move, {left} connections left")
         return {"left": left}
 
@@ -304,13 +308,19 @@ class Supervisor:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def _watch(self, _body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        async def lines() -> AsyncIterator[dict[str, Any]]:
-            while True:
-                changed = self._changed  # taken first: what changes while the line is written must not wait for the next tick
-                yield {"ready": self.ready}
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(changed.wait(), _TICK_S)
+    async def _watch(self, _body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        async def lines() -> AsyncGenerator[dict[str, Any], None]:
+            self._watchers += 1
+            try:
+                while True:
+                    changed = self._changed  # taken first: what changes while the line is written must not wait for the next tick
+                    yield {"ready": self.ready}
+                    with contextlib.suppress(asyncio.TimeoutError):
+                        await asyncio.wait_for(changed.wait(), _TICK_S)
+            finally:
+                self._watchers -= 1
+                if not self._watchers:
+                    self._quiescence.end()  # keepalive has ended, perhaps in the middle of a move
 
         return lines()
 

@@ -8,15 +8,17 @@ import resource
 import signal
 import socket
 import traceback
+from collections.abc import Sequence
 from typing import Any, Optional
 
 from .._model import Document
-from ..log import say, worded
+from ..log import LogWriter, worded
 from .channel import Channel, Message, share, shared
 from .engine import Engine
 
 _LOG_FLUSH_S = 0.05
-_LOG_BYTES_MAX = 4 * 1024 * 1024
+_BINDINGS_IN_PACKET = 200
+_LOG_BYTES_TOGETHER = 64 * 1024
 
 
 def main(channel_descriptor: int) -> int:
@@ -45,36 +47,37 @@ def raise_descriptor_limit() -> None:
 
 
 class _Log:
-    """Lines to standard output, written together: a busy access log must not cost a system call a line, nor memory without a bound."""
+    """Lines to standard output, written together: a busy access log must not cost a system call and a change of threads a line."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._writer = LogWriter(1)
         self._lines: list[str] = []
         self._size = 0
-        self._dropped = 0
 
     def line(self, text: str) -> None:
-        if self._size > _LOG_BYTES_MAX:
-            self._dropped += 1
-            return
         if not self._lines:
             self._loop.call_later(_LOG_FLUSH_S, self.flush)
         self._lines.append(text)
         self._size += len(text)
+        if self._size > _LOG_BYTES_TOGETHER:
+            self.flush()
 
     def flush(self) -> None:
-        if self._dropped:
-            self._lines.append(worded("warning", f"{self._dropped} log lines were dropped"))
-        content = "".join(f"{line}\n" for line in self._lines).encode()
-        self._lines, self._size, self._dropped = [], 0, 0
-        while content:
-            content = content[os.write(1, content) :]
+        if self._lines:
+            self._writer.write("".join(f"{line}\n" for line in self._lines))
+            self._lines, self._size = [], 0
+
+    def close(self) -> None:
+        self.flush()
+        self._writer.close()
 
 
 class _Worker:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._held: dict[int, socket.socket] = {}
+        self._bindings: dict[str, list[tuple[str, str]]] = {}  # those of the other workers, until there are backends to have them
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -87,11 +90,12 @@ class _Worker:
         self._channel.send({"type": "ready"})
         await self._ended.wait()
         self._engine.close()
-        self._log.flush()
+        self._log.close()
         self._channel.close()
 
-    def _announce(self, backend: str, client: str, server: str) -> None:
-        self._channel.send({"type": "bind", "backend": backend, "client": client, "server": server})
+    def _announce(self, backend: str, bindings: Sequence[tuple[str, str]]) -> None:
+        for at in range(0, len(bindings), _BINDINGS_IN_PACKET):
+            self._channel.send({"type": "bind", "bindings": {backend: bindings[at : at + _BINDINGS_IN_PACKET]}})
 
     def _message(self, message: Message, descriptors: list[int]) -> None:
         try:
@@ -110,7 +114,11 @@ class _Worker:
         elif kind == "health":
             self._engine.set_health(shared(descriptors[0]))
         elif kind == "bind":
-            self._engine.bind(message["backend"], message["client"], message["server"])
+            self._engine.learn_bindings(message["bindings"])
+        elif kind == "bindings":
+            self._bindings = shared(descriptors[0])
+        elif kind == "tell bindings":
+            self._answer_with({"type": "bindings", "seq": message["seq"]}, self._engine.bindings())
         elif kind == "stats":
             self._answer_with({"type": "stats", "seq": message["seq"]}, self._engine.stats())
         elif kind == "ping":
@@ -120,11 +128,13 @@ class _Worker:
         elif kind == "drain":
             self._draining = asyncio.get_running_loop().create_task(self._drain(message["deadline_ms"] / 1000))
         else:
-            say("error", f"the supervisor sent a message of unknown type {kind!r}")
+            self._log.line(worded("error", f"the supervisor sent a message of unknown type {kind!r}"))
 
     def _load(self, message: Message, document: Any, listeners: list[tuple[str, str, int, int]], health: Any) -> None:
         sockets = {(key, address, port): self._held[mark] for key, address, port, mark in listeners}
         self._engine.apply(Document.from_stored(document), sockets, message["workers"], health)
+        self._engine.learn_bindings(self._bindings)  # before the first client is accepted
+        self._bindings = {}
         used = {mark for *_place, mark in listeners}
         self._held = {mark: sock for mark, sock in self._held.items() if mark in used}
         self._channel.send({"type": "loaded", "seq": message["seq"]})

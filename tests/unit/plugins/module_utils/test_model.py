@@ -166,6 +166,19 @@ def test_a_rule_between_objects_is_told_with_its_way_out(objects, said):
     assert any(said in problem for problem in rules_broken(*objects)), rules_broken(*objects)
 
 
+def test_backends_behind_one_frontend_bind_clients_by_different_cookies():
+    def broken(route, **of):
+        backends = [shop(name=name, sticky={"type": "cookie", "cookie_name": cookie}) for name, cookie in of.items()]
+        return rules_broken(vip(), edge(), *backends, web(routes=[{"path_prefix": "/api", "backend": route}]))
+
+    assert broken("api", shop="", api="", other="") == []
+    assert broken("api", shop="ONE", api="TWO", other="ONE") == []
+    assert broken("api", shop="ONE", api="ONE", other="") == [
+        'backend "edge/shop": sticky.cookie_name is "ONE", which backend "edge/api" uses too, behind the same frontend "edge/web". '
+        "Give each its own, or leave it out."
+    ]
+
+
 def test_a_disabled_frontend_claims_no_port():
     assert rules_broken(vip(), edge(), shop(), web(), web(name="web2", enabled=False)) == []
 

@@ -10,7 +10,7 @@ import pytest
 
 from tandem.proxy.access_log import format_entry
 from tandem.proxy.balance import Balancer, rendezvous, smooth_ring
-from tandem.proxy.sticky import SourceTable, server_mark, set_cookie
+from tandem.proxy.sticky import SourceTable, mark_in, own_cookie_name, renewal_due, server_mark, set_cookie
 from tandem.proxy.wheel import NEVER, TICK_S, Timed, Wheel
 
 
@@ -105,20 +105,47 @@ def test_rendezvous_without_candidates_is_nobody():
 
 def test_a_binding_lasts_while_it_is_used_and_is_forgotten_after_its_time():
     table = SourceTable(10.0)
-    table.bind("c", "a", 0.0)
-    assert table.bound("c", 9.9) == "a"
-    assert table.bound("c", 19.8) == "a"
-    assert table.bound("c", 29.9) == ""
+    for begins, ends in ((0.0, 1.0), (10.9, 11.0)):
+        table.use("c", "a", begins)
+        table.leave("c", "a", ends)
+    assert table.bound("c", 20.9) == "a"
+    assert table.bound("c", 21.1) == ""
     assert len(table) == 0
+
+
+def test_a_binding_lasts_as_long_as_a_session_however_silent():
+    table = SourceTable(10.0)
+    table.use("c", "a", 0.0)
+    table.use("c", "a", 1.0)
+    table.leave("c", "a", 2.0)
+    assert table.bound("c", 1000.0) == "a"
+    table.leave("c", "a", 1000.0)
+    assert table.bound("c", 1009.9) == "a"
+    assert table.bound("c", 1010.1) == ""
+    table.leave("c", "a", 1011.0)
+    table.use("c", "b", 1012.0)
+    table.leave("c", "a", 1013.0)  # of a session that began before the client was bound anew
+    assert table.bound("c", 2000.0) == "b"
+
+
+def test_other_workers_are_told_of_a_binding_when_it_is_new_and_before_they_would_forget_it():
+    table, other = SourceTable(10.0), SourceTable(10.0)
+    told = [when for when in range(40) if table.use("c", "a", float(when))]
+    assert told == [0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39]
+    assert table.use("c", "b", 39.5)
+    for now in range(40, 80):
+        for client, server in table.due(float(now)):
+            other.learn(client, server, float(now))
+    assert other.bound("c", 80.0) == "b"
+    assert list(other.due(1000.0)) == []  # no session of its own: whose it is tells the others
+    assert list(other.entries()) == [("c", "b")]
 
 
 def test_a_full_table_forgets_who_was_away_longest(monkeypatch):
     monkeypatch.setattr("tandem.proxy.sticky._BINDINGS_MAX", 2)
     table = SourceTable(10.0)
-    for client in ("a", "b"):
-        table.bind(client, "s", 0.0)
-    table.bound("a", 1.0)
-    table.bind("c", "s", 2.0)
+    for client, now in (("a", 0.0), ("b", 0.0), ("a", 1.0), ("c", 2.0)):
+        table.use(client, "s", now)
     assert [table.bound(client, 3.0) for client in "abc"] == ["s", "", "s"]
 
 
@@ -128,8 +155,23 @@ def test_a_mark_is_the_same_everywhere_and_tells_no_name():
 
 
 def test_a_cookie_is_kept_from_scripts_and_other_sites():
-    assert set_cookie("T", b"m", 0) == b"Set-Cookie: T=m; Path=/; HttpOnly; SameSite=Lax\r\n"
-    assert b"; Max-Age=60\r\n" in set_cookie("T", b"m", 60_000)
+    assert set_cookie(b"T", b"m", 0, 1e9) == b"Set-Cookie: T=m; Path=/; HttpOnly; SameSite=Lax\r\n"
+    assert set_cookie(b"T", b"m", 60, 1e9) == b"Set-Cookie: T=m3b9aca00; Path=/; HttpOnly; SameSite=Lax; Max-Age=60\r\n"
+
+
+def test_a_cookie_is_renewed_when_a_quarter_of_its_time_has_passed():
+    mark = server_mark("lb/app", "s1")
+    content = set_cookie(b"T", mark, 60, 1000.0).partition(b"=")[2].partition(b";")[0]
+    assert mark_in(content) == mark
+    assert [renewal_due(content, 60, now) for now in (990.0, 1000.0, 1015.0, 1016.0, 1061.0)] == [False, False, False, True, True]
+    assert renewal_due(mark, 60, 1000.0)
+    assert renewal_due(mark + b"no time", 60, 1000.0)
+    assert not renewal_due(mark, 0, 1000.0)
+
+
+def test_each_backend_has_a_cookie_name_of_its_own():
+    assert own_cookie_name("lb/app") == own_cookie_name("lb/app") != own_cookie_name("lb/api")
+    assert own_cookie_name("lb/app").startswith("TANDEM-")
 
 
 # The timer wheel

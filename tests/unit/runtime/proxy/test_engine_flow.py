@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import random
 
-from tests.support.proxy_lab import Client, Lab, Request, in_lab, ok, read_chunks
+from tests.support.proxy_lab import Client, Lab, Request, in_lab, ok, read_chunks, until
 
 
 @in_lab
@@ -164,3 +164,42 @@ async def test_chunks_reach_the_client_as_they_come(lab: Lab):
     assert await client.reader.readexactly(8) == b"3\r\nabc\r\n"
     go_on.set()
     assert await read_chunks(client.reader) == b""
+
+
+@in_lab
+async def test_requests_sent_ahead_of_their_turn_are_not_gathered(lab: Lab):
+    most, count = 0, 200_000
+
+    async def answer(request: Request) -> bytes:
+        nonlocal most
+        (session,) = lab.engine._frontends["lb/web"].sessions
+        most = max(most, len(session._pending))
+        await asyncio.sleep(0)
+        return ok()
+
+    await lab.serve(await lab.origin(answer))
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * count)  # 5 MB
+    for _turn in range(1000):
+        assert (await client.response()).status == 200
+    assert 0 < most <= 65536 + 262144
+
+
+@in_lab
+async def test_reading_goes_on_after_what_was_held_turned_out_to_be_empty_lines(lab: Lab):
+    go_on = asyncio.Event()
+
+    async def answer(request: Request) -> bytes:
+        await go_on.wait()
+        return ok()
+
+    origin = await lab.origin(answer)
+    await lab.serve(origin)
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: origin.requests)
+    client.send(b"\r\n" * 40_000)
+    await until(lambda: [len(session._pending) >= 65536 for session in lab.engine._frontends["lb/web"].sessions] == [True])
+    go_on.set()
+    assert (await client.response()).status == 200
+    assert (await asyncio.wait_for(client.get(), 5)).status == 200

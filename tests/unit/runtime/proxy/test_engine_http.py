@@ -226,6 +226,26 @@ async def test_a_refusal_before_the_body_ends_the_connection_RFC_9112_9_3(lab: L
 
 
 @in_lab
+async def test_what_was_sent_ahead_of_an_upgrade_reaches_the_server_though_the_client_has_ended_its_side(lab: Lab):
+    go_on = asyncio.Event()
+
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await go_on.wait()
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n")
+        writer.write(b"echo:" + await reader.read(-1))
+
+    await lab.serve(await lab.origin(raw=raw))
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nearly")
+    client.writer.write_eof()
+    await until(lambda: [session.client_done for session in lab.engine._frontends["lb/web"].sessions] == [True])
+    go_on.set()
+    assert (await client.response()).status == 101
+    assert await client.ended() == b"echo:early"
+
+
+@in_lab
 async def test_an_upgrade_becomes_a_tunnel_RFC_9110_7_8(lab: Lab):
     async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = Request(await reader.readuntil(b"\r\n\r\n"), b"", 1)

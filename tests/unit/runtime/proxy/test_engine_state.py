@@ -1,84 +1,15 @@
-"""What the engine remembers and what a new document changes: stickiness, health, hot apply, drain, counters, the access log."""
+"""What the engine remembers and what a new document changes: health, hot apply, drain, counters, the access log."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
 
 import pytest
 
-from tandem._model import Route, Server, Sticky
-from tests.support.proxy_lab import Client, Lab, Origin, Request, in_lab, ok, until
-
-
-async def named(lab: Lab, *names: str) -> list[Server]:
-    """Servers that answer with their name."""
-    return [Server(name, "127.0.0.1", (await lab.origin(lambda _request, name=name: ok(name.encode()))).port) for name in names]
-
-
-async def seen(client: Client, count: int, *fields: str) -> set[bytes]:
-    return {(await client.get("/", *fields)).body for _turn in range(count)}
-
-
-# Stickiness
-
-
-@in_lab
-async def test_a_cookie_binds_a_client_to_its_server(lab: Lab):
-    origin = await lab.origin(lambda request: ok(request["cookie"]))
-    servers = [*await named(lab, "a", "b", "c"), Server("d", "127.0.0.1", origin.port)]
-    await lab.serve(*servers, sticky=Sticky(type="cookie", cookie_name="LB", ttl_ms=60_000))
-    first = await (await lab.client()).get()
-    cookie = first["set-cookie"].partition(b";")[0].decode()
-    assert cookie.startswith("LB=")
-    assert b"Max-Age=60" in first["set-cookie"]
-    client = await lab.client()
-    for _turn in range(8):
-        response = await client.get("/", f"Cookie: x=y; {cookie}")
-        assert response["set-cookie"] == b""
-        assert response.body == (first.body or b"x=y")
-
-
-@in_lab
-async def test_a_cookie_of_a_server_that_is_down_is_replaced(lab: Lab):
-    a, b = await named(lab, "a", "b")
-    await lab.serve(a, b, balance="first", sticky=Sticky(type="cookie"))
-    cookie = (await (await lab.client()).get())["set-cookie"].partition(b";")[0].decode()
-    await lab.serve(b, sticky=Sticky(type="cookie"))
-    client = await lab.client()
-    response = await client.get("/", f"Cookie: {cookie}")
-    assert response.body == b"b"
-    assert response["set-cookie"].startswith(b"TANDEM=")
-    assert (await client.get("/", "Cookie: TANDEM=made-up")).status == 200
-
-
-@in_lab
-async def test_weight_0_keeps_those_who_are_bound_and_takes_nobody_new(lab: Lab):
-    a, b = await named(lab, "a", "b")
-    await lab.serve(a, b, balance="first", sticky=Sticky(type="cookie"))
-    cookie = (await (await lab.client()).get())["set-cookie"].partition(b";")[0].decode()
-    await lab.serve(Server("a", "127.0.0.1", a.port, weight=0), b, balance="first", sticky=Sticky(type="cookie"))
-    client = await lab.client()
-    assert await seen(client, 5, f"Cookie: {cookie}") == {b"a"}
-    assert await seen(client, 5) == {b"b"}
-
-
-@in_lab
-async def test_a_source_stays_at_its_server_and_other_workers_are_told(lab: Lab):
-    told: list[tuple[str, str, str]] = []
-    lab.engine._announce = lambda *binding: told.append(binding)
-    servers = await named(lab, "a", "b", "c")
-    await lab.serve(*servers, sticky=Sticky(type="source"))
-    bodies = set()
-    for _turn in range(5):
-        bodies |= await seen(await lab.client(), 3)
-    assert len(bodies) == 1
-    name = bodies.pop().decode()
-    assert told == [("lb/app", "127.0.0.1", name)]
-    other = next(server.name for server in servers if server.name != name)
-    lab.engine.bind("lb/app", "127.0.0.1", other)
-    assert await seen(await lab.client(), 3) == {other.encode()}
-
+from tandem._model import Route, Server
+from tests.support.proxy_lab import Client, Lab, Origin, Request, in_lab, named, ok, seen, until
 
 # Health
 
@@ -255,6 +186,37 @@ async def test_a_removed_frontend_closes_its_listener_and_idle_clients_and_finis
     assert (response.status, response["connection"]) == (200, b"close")
     assert await busy.ended() == b""
     await until(lambda: not lab.engine._leaving)
+
+
+@in_lab
+async def test_places_go_from_one_frontend_to_another_with_their_listeners(lab: Lab):
+    names = ("a", "z")
+    servers = {name: (await named(lab, name))[0] for name in names}
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _turn in range(3)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+
+    def apply(**of: int) -> None:
+        frontends = [lab.frontend(name, default_backend=f"b{name}") for name in names]
+        backends = [lab.backend(f"b{name}", server) for name, server in servers.items()]
+        places = {(f"lb/{name}", "127.0.0.1", ports[index]): listeners[index] for name, index in of.items()}
+        lab.engine.apply(lab.document(*frontends, *backends), places)
+
+    async def at(index: int) -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", ports[index]))
+        lab.clients.append(client)
+        return client
+
+    apply(a=0, z=1)
+    kept = await at(0)
+    assert (await kept.get()).body == b"a"
+    for where in ({"a": 1, "z": 0}, {"a": 0, "z": 1}):
+        apply(**where)
+        for name, index in where.items():
+            assert (await (await at(index)).get()).body == name.encode()
+    apply(a=2, z=0)  # the first goes elsewhere, and the second takes its place
+    assert [(await (await at(index)).get()).body for index in (2, 0)] == [b"a", b"z"]
+    assert listeners[1].fileno() < 0
+    assert (await kept.get()).body == b"a"
 
 
 @in_lab

@@ -356,3 +356,21 @@ def test_a_second_proxy_of_the_same_prefix_is_refused_and_the_first_goes_on(serv
     assert second.returncode == 1
     assert re.fullmatch(r"error: .*proxy\.sock: another process answers there already; stop it first .*\n", second.stderr)
     assert get(port) == (200, "shop")
+
+
+def test_two_frontends_exchange_their_ports_and_no_client_notices(node, shops):
+    one, two, ports = shops("one"), shops("two"), (free_port(), free_port())
+    backends = backend(one, name="one"), backend(two, name="two")
+    node.start_proxy(workers=2)
+    for turn in range(4):
+        first, second = ports[turn % 2], ports[(turn + 1) % 2]
+        node.load(*backends, frontend(first, "a", backend="one"), frontend(second, "b", backend="two"))
+        if turn == 0:
+            kept = http.client.HTTPConnection(ADDRESS, first, timeout=5)
+            before = node.proxy.status()["workers"]
+        assert {get(first) for _request in range(8)} == {(200, "one")}
+        assert {get(second) for _request in range(8)} == {(200, "two")}
+        kept.request("GET", "/")
+        assert kept.getresponse().read() == b"one"
+    assert node.proxy.status()["workers"] == before
+    kept.close()

@@ -1,17 +1,27 @@
-"""The supervisor within this process, with real workers: when none can be started, and when one hangs while it is given a document."""
+"""The supervisor and its workers: when none can be started, when one hangs or dies, and when nobody reads what they say."""
 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import signal
+import subprocess
 
 import pytest
 
 from tandem._client import NotRunning, Refused
+from tandem._model import Server, Sticky
 from tandem.proxy import crew
 from tandem.proxy.supervisor import Supervisor
-from tests.support.node import Watch, alive, backend, free_port, frontend, get, refuses, until
+from tests.support.node import ADDRESS, Watch, alive, backend, free_port, frontend, get, refuses, until
+
+
+def _answers(node):
+    try:
+        return node.proxy.status()["ready"]
+    except NotRunning:
+        return False
 
 
 @pytest.mark.parametrize("command", ["false", "no-such-program"])
@@ -30,14 +40,8 @@ def test_when_a_worker_does_not_take_a_document_the_former_one_holds_in_who_take
     port, other = free_port(), free_port()
     former = [backend(shops("former")), frontend(port)]
 
-    def ready():
-        try:
-            return node.proxy.status()["ready"]
-        except NotRunning:
-            return False
-
     def use():
-        until(ready)
+        until(lambda: _answers(node))
         node.load(*former)
         watch = Watch(node)
         (worker,) = [view["pid"] for view in node.proxy.status()["workers"]]
@@ -66,3 +70,44 @@ def test_when_a_worker_does_not_take_a_document_the_former_one_holds_in_who_take
             await running
 
     asyncio.run(scenario())
+
+
+def test_a_worker_that_takes_anothers_place_knows_who_is_bound_where(node, shops):
+    one, two, port = shops("one"), shops("two"), free_port()
+    node.start_proxy(workers=2)
+
+    def load(*weights):
+        servers = [Server(f"s{number}", ADDRESS, shop.port, weight=weight) for number, (shop, weight) in enumerate(zip((one, two), weights), 1)]
+        node.load(backend(*servers, sticky=Sticky(type="source")), frontend(port))
+
+    load(256, 1)
+    ((_status, name),) = {get(port) for _request in range(20)}
+    load(*((1, 256) if name == "one" else (256, 1)))  # who is bound stays, who comes new would go to the other
+    for _turn in range(2):
+        before = [view["pid"] for view in node.proxy.status()["workers"]]
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda before=before: len(now := node.proxy.status()["workers"]) == 2 and before[0] not in [view["pid"] for view in now])
+        assert {get(port) for _request in range(40)} == {(200, name)}
+
+
+def test_a_log_that_nobody_reads_stops_no_traffic(node, shops):
+    """More than a pipe takes goes into the log, from the worker and from the supervisor."""
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        node.command("proxy"), stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env={**os.environ, "TANDEM_WORKERS": "1"}
+    )
+    node.processes.append(process)
+    os.close(writer)
+    with os.fdopen(reader, "rb", buffering=0) as log:
+        until(lambda: _answers(node))
+        shop, port = shops(), free_port()
+        node.load(backend(shop), frontend(port, access_log="json"))
+        kept = http.client.HTTPConnection(ADDRESS, port, timeout=5)
+        for _turn in range(400):
+            kept.request("GET", "/" + "x" * 1000)
+            assert kept.getresponse().read() == b"shop"
+        node.load(backend(shop), frontend(port))
+        kept.close()
+        process.terminate()  # the log's last words are waited for, but not for ever
+        process.wait(10)
+        assert b"is ready" in log.read(4096)

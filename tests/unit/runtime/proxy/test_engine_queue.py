@@ -1,0 +1,158 @@
+"""Limits of connections, and who waits for a place: in what order, how long, and what becomes of places that are given back."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Optional
+
+import pytest
+
+from tandem._model import Server
+from tests.support.proxy_lab import Lab, Request, in_lab, ok, reset, silence, until
+
+
+@in_lab
+async def test_servers_take_as_many_at_once_as_max_connections_says_and_others_wait_in_order(lab: Lab):
+    most = now = 0
+
+    async def answer(request: Request) -> bytes:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return ok(request.target)
+
+    origin = await lab.origin(answer)
+    await lab.serve(Server("s1", "127.0.0.1", origin.port, max_connections=2))
+    clients = [await lab.client() for _turn in range(12)]
+    answers = await asyncio.gather(*(client.get(f"/{n}") for n, client in enumerate(clients)))
+    assert [answer.status for answer in answers] == [200] * 12
+    assert most == 2
+    assert lab.app["queue_max_seen"] == 10
+    assert [int(request.target[1:]) for request in origin.requests] == sorted(int(request.target[1:]) for request in origin.requests)
+
+
+@in_lab
+async def test_a_wait_in_the_queue_ends_with_503_after_timeouts_queue_and_when_it_is_full(lab: Lab):
+    await lab.serve(await lab.origin(raw=silence), max_connections=1, max_queue=1, timeouts={"queue_ms": 80})
+    first, second, third = [await lab.client() for _turn in range(3)]
+    first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["sessions"] == 1)
+    second.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["queue"] == 1)
+    assert (await third.get()).status == 503
+    assert lab.app["queue_timeouts"] == 0
+    assert (await second.response()).status == 503
+    assert lab.app["queue_timeouts"] == 1
+    assert lab.app["queue"] == 0
+
+
+@pytest.mark.parametrize("count", [2, 300])
+@in_lab
+async def test_bad_requests_that_waited_in_the_queue_give_their_places_back(lab: Lab, count: int):
+    """With pooled connections each is refused in the moment it is served, and the next is served from within that."""
+    gate = asyncio.Event()
+
+    async def answer(_request: Request) -> bytes:
+        await gate.wait()
+        return ok()
+
+    origin = await lab.origin(answer)
+    await lab.serve(Server("s1", "127.0.0.1", origin.port))
+    clients = [await lab.client() for _turn in range(count + 1)]
+    filling = [asyncio.ensure_future(client.get()) for client in clients]
+    await until(lambda: len(origin.requests) == count + 1)
+    gate.set()
+    assert [answer.status for answer in await asyncio.gather(*filling)] == [200] * (count + 1)
+    gate.clear()
+    await lab.serve(Server("s1", "127.0.0.1", origin.port, max_connections=1))
+    slow = asyncio.ensure_future(clients[0].get())
+    await until(lambda: lab.app["sessions"] == 1)
+    for client in clients[1:]:
+        client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n")
+    await until(lambda: lab.app["queue"] == count)
+    gate.set()
+    assert (await slow).status == 200
+    assert [(await client.response()).status for client in clients[1:]] == [400] * count
+    assert (lab.server()["sessions"], lab.app["sessions"], lab.app["queue"]) == (0, 0, 0)
+    assert (await clients[0].get()).status == 200
+
+
+@in_lab
+async def test_a_client_that_leaves_the_queue_leaves_no_trace(lab: Lab):
+    await lab.serve(await lab.origin(raw=silence), max_connections=1)
+    first, second = await lab.client(), await lab.client()
+    first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["sessions"] == 1)
+    second.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
+    second.send(b"\r\n")
+    await until(lambda: lab.app["queue"] == 1)
+    reset(second.writer)
+    await until(lambda: lab.app["queue"] == 0)
+
+
+@in_lab
+async def test_max_connections_of_a_frontend_leaves_clients_waiting_outside(lab: Lab):
+    await lab.serve(await lab.origin(), frontend={"max_connections": 2})
+    clients = [await lab.client() for _turn in range(4)]
+    await clients[0].get()
+    await clients[1].get()
+    waiting = asyncio.ensure_future(clients[2].get())
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    assert lab.web["connections"] == 2
+    clients[0].writer.close()
+    assert (await waiting).status == 200
+    clients[1].writer.close()
+    assert (await clients[3].get()).status == 200
+
+
+@pytest.mark.parametrize("which", ["queue", "connect"])
+@in_lab
+async def test_a_client_that_reads_its_former_answer_meanwhile_does_not_put_off_the_deadlines_of_the_next(lab: Lab, which: str):
+    full, fillers, holder = None, [], None
+
+    async def answer(request: Request) -> Optional[bytes]:
+        if request.target == b"/held":
+            await asyncio.Event().wait()
+        return ok(b"x" * 16384)  # one read, so that the answer that fills the buffer is complete
+
+    origin = await lab.origin(answer)
+
+    async def serve(port: int) -> None:
+        timeouts = {"queue_ms": 150, "connect_ms": 150, "server_ms": 60_000}
+        await lab.serve(Server("s1", "127.0.0.1", port, max_connections=1), timeouts=timeouts, max_retries=0)
+
+    await serve(origin.port)
+    client = await lab.client()
+    client.writer.transport.pause_reading()
+    await until(lambda: lab.web["connections"] == 1)
+    (session,) = lab.engine._frontends["lb/web"].sessions
+    # As many answers as the kernel's buffers hold and ours.
+    for turn in range(1, 2000):
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await until(lambda turn=turn: lab.web["responses_2xx"] == turn and not lab.app["sessions"])
+        if not session.writable:
+            break
+    assert not session.writable
+    if which == "queue":
+        holder = await lab.client()
+        holder.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
+        await until(lambda: lab.app["sessions"] == 1)
+    else:
+        full = socket.create_server(("127.0.0.1", 0), backlog=0)
+        for _turn in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+            fillers.append(filler)
+        await serve(full.getsockname()[1])
+    client.send(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.writer.transport.resume_reading()
+    while (response := await client.response()).status == 200:
+        pass
+    assert response.status == 503
+    for sock in (*fillers, *([full] if full else [])):
+        sock.close()
