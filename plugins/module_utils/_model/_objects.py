@@ -106,7 +106,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Sticky:
-    """The binding of a client to a server; ``ttl_ms`` of idle time end it. A cookie of 0 ends with the browser, and without a name has one of its own."""
+    """The binding of a client to a server. ``ttl_ms`` ends an idle one; a cookie of 0 ends with the browser, one without a name has its backend's."""
 
     type: str = option("str", "none", choices=("none", "cookie", "source"))
     cookie_name: str = option("str", "", read=values.cookie_name)
