@@ -36,7 +36,8 @@ class _Mover:
 
 
 def _connects(port):
-    with contextlib.suppress(TimeoutError), socket.create_connection((ADDRESS, port), 0.3):
+    # TimeoutError is another name of it since Python 3.10 only.
+    with contextlib.suppress(socket.timeout), socket.create_connection((ADDRESS, port), 0.3):
         return True
     return False
 
