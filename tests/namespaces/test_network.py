@@ -16,7 +16,7 @@ import pytest
 
 from tandem.keepalive import vrrp
 from tests.namespaces.test_failover import outage_s
-from tests.namespaces.topology import NODES, PROGRAM, VIP, VIP6, address, eventually, run
+from tests.namespaces.topology import NODES, PROGRAM, VIP, VIP6, address, document, eventually, run
 
 HERE = Path(__file__).parent
 KEEPALIVED = """
@@ -188,6 +188,16 @@ def test_a_node_that_stalls_loses_its_lease_and_says_nothing_when_it_wakes(hosts
     sent = [frame for frame in frames if frame.get("sent") and (frame["kind"] == "vrrp" or frame.get("address") in (VIP, VIP6))]
     assert sent == [], "neither an advertisement nor an announcement"
     assert (holders(hosts), hosts.state(standby)) == ([standby], "active")
+
+
+def test_a_lease_follows_the_interval_of_the_heartbeats(hosts, pair):
+    pair()
+    active = eventually(hosts.active)
+    for generation, interval, shortest, longest in ((2, "4s", 6, 13), (3, "300ms", 1, 2)):
+        hosts.apply(document(generation, heartbeat={"interval": interval}))
+        lease = eventually(lambda: lifetime_s(hosts, active))
+        assert shortest <= lease <= longest, f"{interval}: who takes over must not meet an address that a dead node still has"
+        assert hosts.active() == active
 
 
 @pytest.mark.parametrize("loss", ["both ways", "one way"])

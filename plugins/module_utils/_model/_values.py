@@ -10,9 +10,10 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Union
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*(ms|s|m|h|d)?")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62})")
 _HOST = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,62}))(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62}))*")
@@ -27,7 +28,7 @@ def duration_ms(given: Union[str, float]) -> int:
     match = _DURATION.fullmatch(str(given).strip())
     if not match:
         raise ValueError("which is not a duration", 'Give a number of seconds, or a number with a unit: "500ms", "3s", "5m", "1h".')
-    milliseconds = float(match[1]) * _UNIT_MS[match[2] or "s"]
+    milliseconds = Decimal(match[1]) * _UNIT_MS[match[2] or "s"]
     if milliseconds != int(milliseconds):
         raise ValueError("which is finer than a millisecond", "Give whole milliseconds.")
     return int(milliseconds)

@@ -33,12 +33,16 @@ class Addresses:
     """The floating IPs of one load balancer on this node. Times are seconds of the election's clock."""
 
     def __init__(self, lease_s: float) -> None:
-        self.lease_s = max(2, math.ceil(lease_s) + 1)  # the kernel counts whole seconds, and expires up to one late
+        self.lease_for(lease_s)
         self._wanted: dict[str, FloatingIP] = {}
         self._links: dict[str, Link] = {}
         self._held: dict[str, _Held] = {}
         self._renew_at = 0.0
         self._netlink: Optional[Netlink] = None
+
+    def lease_for(self, seconds: float) -> None:
+        """How long an address may outlive a daemon that no longer renews it; from the next renewal on."""
+        self.lease_s = max(2, math.ceil(seconds) + 1)  # the kernel counts whole seconds, and expires up to one late
 
     def plan(self, floating_ips: list[FloatingIP]) -> None:
         """Finds the interface of each; changes nothing on the node but addresses that a former life of this daemon left behind.

@@ -42,6 +42,11 @@ class Settings:
     def position(self) -> int:
         return self.load_balancer.nodes.index(self.me)
 
+    @property
+    def dead_after_s(self) -> float:
+        """How long a node may be silent before another one takes its addresses."""
+        return self.load_balancer.heartbeat.dead_after * self.load_balancer.heartbeat.interval_ms / 1000
+
     def election_config(self) -> Config:
         heartbeat = self.load_balancer.heartbeat
         return Config(
@@ -69,8 +74,7 @@ class Instance:
         """Raises CannotOpen, NoInterface, and has then opened nothing."""
         self.settings = settings
         self._set_active = set_active
-        heartbeat = settings.load_balancer.heartbeat
-        self._addresses = Addresses(heartbeat.dead_after * heartbeat.interval_ms / 1000)
+        self._addresses = Addresses(settings.dead_after_s)
         self._addresses.plan(list(settings.floating_ips))
         self._transport: Transport = self._open_transport(settings)
         self._addresses.remove_leftovers()
@@ -100,6 +104,7 @@ class Instance:
                 self._addresses.plan(list(before.floating_ips))
                 raise
         self.settings = settings
+        self._addresses.lease_for(settings.dead_after_s)
         self._peers = {peer.node: self._peers.get(peer.node, _Peer()) for peer in settings.peers}
         self._election.reconfigure(settings.election_config())
         if self._election.state is State.ACTIVE:

@@ -53,6 +53,8 @@ def decode(message: bytes, source: str, destination: str) -> Advertisement:
     version_and_type, router, priority, count, interval, _checksum = struct.unpack_from("!BBBBHH", message)
     if version_and_type != _VERSION_AND_TYPE:
         raise Malformed(f"version {version_and_type >> 4}, type {version_and_type & 15}; only version 3, type 1 is spoken here")
+    if not interval & _INTERVAL_MAX:
+        raise Malformed("an interval of 0, after which nobody could ever be heard in time")
     family = ipaddress.ip_address(source).version
     size = 4 if family == 4 else 16
     if len(message) < 8 + count * size:

@@ -89,7 +89,19 @@ def test_the_order_of_servers_counts_for_first_alone():
     assert shop(servers=[two, one], balance="first") != shop(servers=[one, two], balance="first")
 
 
-@pytest.mark.parametrize(("given", "milliseconds"), [("500ms", 500), ("3s", 3000), ("5m", 300_000), ("1h", 3_600_000), ("2", 2000), ("0.25", 250)])
+@pytest.mark.parametrize(
+    ("given", "milliseconds"),
+    [
+        ("500ms", 500),
+        ("3s", 3000),
+        ("5m", 300_000),
+        ("1h", 3_600_000),
+        ("2", 2000),
+        ("0.25", 250),
+        ("1.001", 1001),  # 1000.9999999999999 as binary fractions have it
+        ("1.1m", 66_000),
+    ],
+)
 def test_durations_are_numbers_with_a_unit_or_seconds(given, milliseconds):
     assert model.duration_ms(given) == milliseconds
     assert model.duration_ms(model.duration_text(milliseconds)) == milliseconds
@@ -99,6 +111,7 @@ def test_durations_are_numbers_with_a_unit_or_seconds(given, milliseconds):
     ("make", "said"),
     [
         (lambda: shop(timeouts={"connect": "soon"}), 'timeouts.connect is "soon", which is not a duration'),
+        (lambda: shop(timeouts={"connect": "9" * 400}), "which is not a duration"),
         (lambda: shop(timeouts={"connect": "0.0001"}), "finer than a millisecond"),
         (lambda: shop(servers=[{"name": "a", "address": "db.example.com"}]), "servers[a].address"),
         (lambda: shop(servers=[{"name": "a", "address": "192.0.2.1", "port": 70000}]), "outside 0 to 65535"),

@@ -50,6 +50,7 @@ def test_rfc_9568_5_2_8_ipv6_is_summed_with_its_pseudo_header():
         (lambda m: m[:7], "fewer than a header"),
         (lambda m: b"\x21" + m[1:], "version 2"),
         (lambda m: b"\x32" + m[1:], "type 2"),
+        (lambda m: m[:4] + b"\xf0\x00" + m[6:], "an interval of 0"),
         (lambda m: m[:-1], "1 addresses in 11 bytes"),
         (lambda m: m[:2] + b"\xff" + m[3:], "wrong checksum"),
     ],
