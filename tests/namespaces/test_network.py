@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tandem._client import Client
 from tandem.keepalive import vrrp
 from tests.namespaces.test_failover import outage_s
 from tests.namespaces.topology import NODES, PROGRAM, VIP, VIP6, address, document, eventually, run
@@ -198,6 +199,44 @@ def test_a_lease_follows_the_interval_of_the_heartbeats(hosts, pair):
         lease = eventually(lambda: lifetime_s(hosts, active))
         assert shortest <= lease <= longest, f"{interval}: who takes over must not meet an address that a dead node still has"
         assert hosts.active() == active
+
+
+@pytest.fixture
+def unplugged(hosts):
+    """Takes a host's interface away until the test plugs it in again, or has ended."""
+    out = []
+
+    def take(host):
+        hosts.unplug(host)
+        out.append(host)
+
+    yield take
+    for host in out:
+        if not os.path.exists(f"/sys/class/net/{hosts.port(host)}"):
+            hosts.plug_in(host)
+
+
+def test_a_node_that_boots_before_its_network_takes_part_once_that_is_there(hosts, pair, unplugged):
+    pair()
+    standby = other_than(eventually(hosts.active))
+    hosts.kill(standby)
+    unplugged(standby)
+    hosts.boot(standby)
+    keepalive = Client(hosts.paths(standby).keepalive_socket, 2.0)
+    assert "outside every interface's network" in keepalive.status()["failure"]
+    hosts.plug_in(standby)
+    eventually(lambda: hosts.state(standby) == "standby")
+    assert keepalive.status()["failure"] == ""
+
+
+def test_a_node_whose_interface_was_replaced_holds_its_addresses_on_the_new_one(hosts, pair, unplugged):
+    pair()
+    assert eventually(hosts.active) == "lb-a", "the preferred node, which stays active when both meet again"
+    unplugged("lb-a")
+    eventually(lambda: hosts.state("lb-b") == "active")
+    hosts.plug_in("lb-a")
+    eventually(lambda: holders(hosts) == ["lb-a"])
+    assert hosts.holds("lb-a", VIP6)
 
 
 @pytest.mark.parametrize("loss", ["both ways", "one way"])

@@ -94,14 +94,22 @@ class Topology:
         return f"{self.mark}{host.replace('-', '')[:7]}"
 
     def _add_host(self, host):
+        run("ip", "netns", "add", self.namespace(host))
+        self.plug_in(host)
+
+    def plug_in(self, host):
+        """Gives a host without one an interface on the network, with the host's own addresses."""
         name, port = self.namespace(host), self.port(host)
-        run("ip", "netns", "add", name)
         run("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", name)
         run("ip", "link", "set", port, "master", self.bridge, "up")
         for link in ("lo", "eth0"):
             run("ip", "-n", name, "link", "set", link, "up")
         run("ip", "-n", name, "addr", "add", f"{address(host)}/24", "dev", "eth0")
         run("ip", "-n", name, "addr", "add", f"{address6(host)}/64", "dev", "eth0", "nodad")
+
+    def unplug(self, host):
+        """Takes the host's interface away, and its addresses with it."""
+        run("ip", "link", "del", self.port(host))
 
     def on(self, host, *command, check=True):
         """Runs a command on a host to its end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import socket
@@ -148,7 +149,18 @@ class Addresses:
         try:
             self._kernel().add(held.link.index, held.floating_ip.address, self.lease_s)
         except OSError as error:
+            if error.errno == errno.ENODEV and self._find_again(held):
+                self._put_on(held)
+                return
             say("error", f"cannot hold {held.floating_ip.address} on {held.link.name}: {error.strerror}")
+
+    def _find_again(self, held: _Held) -> bool:
+        """Whether the address has another interface by now: one that is taken away and put back is a new one to the kernel."""
+        before = held.link
+        with contextlib.suppress(NoInterface):
+            held.link = self._links[held.floating_ip.name] = self._interface_for(held.floating_ip)
+            held.announce_at.insert(0, 0.0)
+        return held.link != before
 
     def _give_up(self, name: str) -> None:
         held = self._held.pop(name)

@@ -75,8 +75,12 @@ class Instance:
         self.settings = settings
         self._set_active = set_active
         self._addresses = Addresses(settings.dead_after_s)
-        self._addresses.plan(list(settings.floating_ips))
-        self._transport: Transport = self._open_transport(settings)
+        try:
+            self._addresses.plan(list(settings.floating_ips))
+            self._transport: Transport = self._open_transport(settings)
+        except BaseException:
+            self._addresses.close()
+            raise
         self._addresses.remove_leftovers()
         self._election = Election(settings.election_config(), now_s())
         self._peers = {peer.node: _Peer() for peer in settings.peers}

@@ -21,6 +21,8 @@ from .proxy_link import ProxyLink
 from .transport import CannotOpen
 
 _SETTLE_S = 1.0
+_BEGIN_AGAIN_S = 1.0
+_CANNOT_BEGIN = (CannotOpen, NoInterface, StoreError, OSError, Refusal)
 
 
 def main(paths: Paths) -> int:
@@ -56,7 +58,8 @@ class Service:
         self._instances: dict[str, Instance] = {}
         self._healthy = False
         self._reason = "the proxy has not reported yet"
-        self._failure = ""
+        self._unread = ""  # why the document on disk is not in use
+        self._idle: dict[str, str] = {}  # why load balancers of the document take no part
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -73,11 +76,13 @@ class Service:
         self._load_at_start()
         say("info", f"tandem-keepalive {__version__} is ready, generation {self._document.generation}")
         watchdog = loop.create_task(notify.tend_watchdog())
+        beginning = loop.create_task(self._begin_until_all_run())
         notify.notify("READY=1")
         await stopping.wait()
         say("info", "stopping")
         notify.notify("STOPPING=1")
         watchdog.cancel()
+        beginning.cancel()
         moves = any(instance.active for instance in self._instances.values())
         if moves:
             await self._link.quiesce(True)
@@ -94,19 +99,41 @@ class Service:
 
     def _load_at_start(self) -> None:
         try:
-            document = self._store.read()
-            if document.generation:
-                self._use(document)
-        except (ModelError, StoreError, Refusal) as error:
-            self._failure = str(error)
+            self._document = self._read()
+        except (ModelError, StoreError) as error:
+            self._unread = str(error)
             say("error", f"the document is not used: {error}")
+        self._begin()
+
+    def _read(self) -> Document:
+        document = self._store.read()
+        problems = check_document(document)
+        if problems:
+            raise ModelError(*problems)
+        return document
+
+    def _begin(self) -> None:
+        """Begins with the load balancers of the document that do not run yet, as far as they can."""
+        for name in self._document.load_balancers:
+            if name in self._instances:
+                continue
+            try:
+                self._add(name, self._settings(self._document, name))
+                self._idle.pop(name, None)
+            except _CANNOT_BEGIN as error:
+                if self._idle.get(name) != str(error):
+                    say("error", f'load balancer "{name}" takes no part yet: {error}')
+                self._idle[name] = str(error)
+
+    async def _begin_until_all_run(self) -> None:
+        """A node may boot quicker than its network comes: what is missing then is tried again, for as long as it takes."""
+        while True:
+            await asyncio.sleep(_BEGIN_AGAIN_S)
+            self._begin()
 
     async def _load(self, body: dict[str, Any]) -> dict[str, Any]:
         try:
-            document = self._store.read()
-            problems = check_document(document)
-            if problems:
-                raise ModelError(*problems)
+            document = self._read()
             wanted = body.get("generation", document.generation)
             if document.generation != wanted:
                 raise Refusal(f"generation {wanted} was asked for, but {self._paths.desired} holds {document.generation}")
@@ -115,7 +142,7 @@ class Service:
             raise Refusal(str(error), tuple(str(problem) for problem in error.problems)) from None
         except StoreError as error:
             raise Refusal(str(error)) from None
-        self._failure = ""
+        self._unread, self._idle = "", {}
         return {"generation": document.generation, "digest": document.digest}
 
     def _use(self, document: Document) -> None:
@@ -134,7 +161,7 @@ class Service:
                     self._instances[name].apply(settings)
                 else:
                     self._add(name, settings)
-        except (CannotOpen, NoInterface, StoreError, OSError) as error:
+        except _CANNOT_BEGIN as error:
             self._undo(changed)
             for name in gone:
                 self._add(name, self._settings(self._document, name))
@@ -190,6 +217,6 @@ class Service:
             "pid": os.getpid(),
             "generation": self._document.generation,
             "digest": self._document.digest,
-            "failure": self._failure,
+            "failure": "; ".join([*filter(None, [self._unread]), *(f'load balancer "{name}": {why}' for name, why in self._idle.items())]),
             "load_balancers": {name: instance.view() for name, instance in self._instances.items()},
         }
