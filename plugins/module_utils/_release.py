@@ -112,11 +112,15 @@ class Deployment:
     def restart_needed(self) -> bool:
         return any(release != self.digest for release in self.running_releases.values())
 
+    def remains(self) -> list[Path]:
+        """The folders that are on the node while the runtime is."""
+        return [path for path in (self.paths.releases.parent, self.paths.run, self.paths.log) if path.exists()]
+
     def remove(self) -> list[str]:
         """Stops the services and removes everything but the document; returns what was done or would be."""
-        there = [path for path in (self.paths.releases.parent, self.paths.run, self.paths.log) if path.exists()]
+        there = self.remains()
         done = [f"{path} removed" for path in there]
-        if self.manager.running():
+        if there and self.manager.running():
             done.insert(0, "services stopped")
         if self.module.check_mode or not done:
             return done
@@ -151,6 +155,8 @@ class Deployment:
             _write_program(fresh)
             compileall.compile_dir(str(fresh / "tandem"), quiet=2)
             self._self_check(fresh / "bin" / "tandem")
+            if self._installed():
+                return  # by another run, and perhaps switched to already
             if self._folder(self.digest).exists():
                 shutil.rmtree(self._folder(self.digest))  # made for another Python, or not whole
             os.rename(fresh, self._folder(self.digest))

@@ -36,6 +36,11 @@ options:
       - Restart services that run another release than the deployed one. The node gives up its floating IPs first; do it on the standby node first.
     type: bool
     default: false
+  lock_timeout:
+    description:
+      - How long to wait while another run changes this node, at most 1h. It then fails and says who holds the lock.
+    type: str
+    default: 30s
 attributes:
   check_mode:
     support: full
@@ -87,6 +92,7 @@ done:
   sample: [release installed, release switched, services started]
 """
 
+import contextlib
 import json
 from typing import Any
 
@@ -98,7 +104,7 @@ from ansible_collections.tandem.lb.plugins.module_utils._model import ModelError
 from ansible_collections.tandem.lb.plugins.module_utils._node import NODE_ARGUMENTS
 from ansible_collections.tandem.lb.plugins.module_utils._paths import Paths
 from ansible_collections.tandem.lb.plugins.module_utils._release import Deployment
-from ansible_collections.tandem.lb.plugins.module_utils._resource import told
+from ansible_collections.tandem.lb.plugins.module_utils._resource import LOCK_ARGUMENTS, Transaction, told
 from ansible_collections.tandem.lb.plugins.module_utils._store import Store
 
 
@@ -108,30 +114,33 @@ def main() -> None:
         "service_manager": {"type": "str", "choices": ["auto", "systemd", "process"], "default": "auto"},
         "restart": {"type": "bool", "default": False},
     }
-    module = AnsibleModule({**arguments, **NODE_ARGUMENTS}, supports_check_mode=True)
+    module = AnsibleModule({**arguments, **LOCK_ARGUMENTS, **NODE_ARGUMENTS}, supports_check_mode=True)
     if module.params["service_manager"] == "auto":
         module.params["service_manager"] = None
     paths = Paths(module.params["prefix"])
     with told(module):
-        deployment = Deployment(module, paths)
-        before = {"release": deployment.release}
-        if module.params["state"] == "present":
-            done = deployment.ensure(module.params["restart"])
-            release = deployment.digest
-        else:
-            _refuse_while_stated(paths)
-            done = deployment.remove()
-            release = ""
-        after = {"release": release, **({"done": done} if done else {})}
-        module.exit_json(
-            changed=bool(done),
-            done=done,
-            release=release,
-            previous=deployment.previous,
-            running_release=deployment.running_releases,
-            restart_needed=bool(release) and deployment.restart_needed,
-            diff={"before": _text(before), "after": _text(after)} if done else {"before": "", "after": ""},
-        )
+        # Taking the lock leaves its file, which must not appear where there is nothing to remove.
+        idle = module.params["state"] == "absent" and not Deployment(module, paths).remains()
+        with contextlib.nullcontext() if idle else Transaction(module)._locked():
+            deployment = Deployment(module, paths)
+            before = {"release": deployment.release}
+            if module.params["state"] == "present":
+                done = deployment.ensure(module.params["restart"])
+                release = deployment.digest
+            else:
+                _refuse_while_stated(paths)
+                done = [] if idle else deployment.remove()
+                release = ""
+            after = {"release": release, **({"done": done} if done else {})}
+            module.exit_json(
+                changed=bool(done),
+                done=done,
+                release=release,
+                previous=deployment.previous,
+                running_release=deployment.running_releases,
+                restart_needed=bool(release) and deployment.restart_needed,
+                diff={"before": _text(before), "after": _text(after)} if done else {"before": "", "after": ""},
+            )
 
 
 def _text(side: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from tests.support.collection import CHECKOUT
 from tests.support.objects import ALL, BACKEND, FLOATING_IP, FRONTEND, LOAD_BALANCER, PORT
 
 WRONG = {
@@ -132,12 +133,32 @@ def test_a_full_disk_changes_nothing(filled):
     assert [path.name for path in document.parent.rglob(".*")] == []
 
 
-def test_a_second_run_waits_and_then_says_who_holds_the_lock(filled):
+WRITING = {
+    "a floating IP": ("floating_ip", {**FLOATING_IP, "labels": {"site": "north"}}),
+    "a load balancer": ("load_balancer", {**LOAD_BALANCER, "description": "another", "allow_same_hardware": True}),
+    "a backend": ("backend", {**BACKEND, "balance": "first"}),
+    "a frontend": ("frontend", {**FRONTEND, "access_log": "json"}),
+    "the config": ("config", {"floating_ips": [{**FLOATING_IP, "labels": {"site": "north"}}]}),
+    "a deployment": ("runtime", {}),
+    "a removal": ("runtime", {"state": "absent"}),
+}
+
+
+def test_every_module_that_can_change_a_node_is_held_to_the_lock():
+    modules = {path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py")}
+    assert {module for module, _options in WRITING.values()} == modules - {"__init__", "load_balancer_info"}
+
+
+@pytest.mark.parametrize("case", WRITING)
+def test_a_second_run_waits_and_then_says_who_holds_the_lock(filled, case):
+    module, options = WRITING[case]
+    (filled.prefix / "opt/tandem").mkdir(parents=True)  # something to remove
     lock = filled.prefix / "etc/tandem/lock"
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         held.write(str(os.getpid()))
         held.flush()
         words = [str(lock), f"process {os.getpid()}", "within 0.2 s", "start this one again"]
-        refused(filled, "backend", {**BACKEND, "balance": "first", "lock_timeout": "200ms"}, words)
-    assert filled.run("backend", **BACKEND, balance="first").result["changed"] is True
+        before, _answer = refused(filled, module, {**options, "lock_timeout": "200ms"}, words)
+        assert filled.tree() == before
+    assert "is held by another run" not in filled.run(module, **options).output

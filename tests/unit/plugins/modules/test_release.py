@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,50 @@ def test_a_new_release_is_used_after_a_restart_and_the_former_one_is_kept_for_go
     back = host.run("runtime", bundle={"digest": second["digest"]}, restart=True).result
     assert (back["release"], back["previous"]) == (second["digest"], third["digest"]), "going back needs no bundle"
     assert set(back["running_release"].values()) == {second["digest"]}
+
+
+def at_once(host, *runs):
+    """The results of runs of the module runtime that begin at the same time."""
+    with ThreadPoolExecutor(len(runs)) as pool:
+        started = [pool.submit(host.run, "runtime", **options) for options in runs]
+        return [run.result().result for run in started]
+
+
+def test_of_two_runs_at_the_same_time_one_deploys_and_the_other_finds_it_done(host):
+    results = at_once(host, {}, {})
+    assert [result.get("msg") for result in results] == [None, None]
+    assert sorted(result["changed"] for result in results) == [False, True]
+    assert [set(result["running_release"].values()) for result in results] == [{digest()}] * 2
+    assert host.run("runtime").result["changed"] is False
+
+
+def test_a_removal_and_a_deployment_at_the_same_time_leave_one_or_the_other_whole(host):
+    host.run("runtime")
+    results = at_once(host, {"state": "absent"}, {})
+    assert [result.get("msg") for result in results] == [None, None]
+    there = host.run("runtime", check=True).result
+    assert there["done"] == [] or links(host) == {"current": "", "previous": ""}
+
+
+def test_a_release_that_another_run_has_installed_meanwhile_is_left_as_it_is(host):
+    installed = host.prefix / "opt/tandem/releases" / digest()
+    # It comes in the moment between unpacking and renaming, when compiling is done.
+    meanwhile = f"""
+import compileall, shutil
+def compile_dir(folder, **options):
+    shutil.copytree(str(folder)[:-len("/tandem")], {str(installed)!r})
+    open({str(installed / "mark")!r}, "w").close()
+compileall.compile_dir = compile_dir
+"""
+    done = dataclasses.replace(host, before=meanwhile).run("runtime").result
+    assert (done["changed"], done["release"]) == (True, digest())
+    assert (installed / "mark").exists()
+    assert releases(host) == [digest()]
+
+
+def test_removing_what_is_not_there_leaves_no_trace_of_having_looked(host):
+    assert host.run("runtime", state="absent").result["changed"] is False
+    assert list(host.prefix.iterdir()) == []
 
 
 def damaged(bundle, tmp_path):
