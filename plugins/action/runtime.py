@@ -24,9 +24,10 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         variables = task_vars or {}
         arguments = dict(self._task.args)
+        for option in ("node", "prefix"):
+            if option not in arguments and f"tandem_{option}" in variables:
+                arguments[option] = self._templar.template(variables[f"tandem_{option}"])
         arguments.setdefault("node", variables["inventory_hostname"])
-        if "prefix" not in arguments and "tandem_prefix" in variables:
-            arguments["prefix"] = self._templar.template(variables["tandem_prefix"])
         turn = (self._task._uuid, variables["inventory_hostname"])
         if self._task.check_mode:
             arguments["tandem_assumed"] = _assumed.get(turn) or variables.get("ansible_facts", {}).get("tandem_assumed")

@@ -10,7 +10,7 @@ options:
   node:
     description:
       - This node's name, as O(tandem.lb.load_balancer#module:master.node) and O(tandem.lb.load_balancer#module:backup.node) give it.
-      - Filled in with the inventory's name of the host when left out.
+      - Filled in with the variable C(tandem_node) when left out, and with the inventory's name of the host where that is not set.
     type: str
   prefix:
     description:

@@ -179,7 +179,7 @@ def refuse_stranger(document: Document, node: str, keys: list[str]) -> None:
         if node not in names:
             known = ", ".join(f'"{name}"' for name in names)
             rule = f"but its nodes are {known}"
-            way_out = "Run the task on those hosts only, correct master and backup, or give the option node where inventory names differ."
+            way_out = "Run the task on those hosts only, correct master and backup, or set tandem_node where inventory names differ."
             problems.append(Problem(describe("load_balancers", key), "node", node, rule, way_out))
     if problems:
         raise ModelError(*problems)

@@ -18,8 +18,9 @@ description:
 options:
   state:
     description:
-      - V(present) makes the controller's release the one in use. V(absent) stops the services and removes the program, its logs and units; it is
-        refused while load balancers are stated. The document of the node is kept.
+      - V(present) makes the controller's release the one in use; it is refused where the stated load balancers do not know the node by its name.
+        V(absent) stops the services and removes the program, its logs and units; it is refused while load balancers are stated. The document of
+        the node is kept.
     type: str
     choices: [present, absent]
     default: present
@@ -100,7 +101,8 @@ from ansible_collections.tandem.lb.plugins.module_utils import _floor  # noqa: F
 
 # isort: split
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tandem.lb.plugins.module_utils._model import ModelError, Problem
+from ansible_collections.tandem.lb.plugins.module_utils._change import refuse_stranger
+from ansible_collections.tandem.lb.plugins.module_utils._model import Document, ModelError, Problem
 from ansible_collections.tandem.lb.plugins.module_utils._node import NODE_ARGUMENTS
 from ansible_collections.tandem.lb.plugins.module_utils._paths import Paths
 from ansible_collections.tandem.lb.plugins.module_utils._release import Deployment
@@ -121,14 +123,18 @@ def main() -> None:
     with told(module):
         # Taking the lock leaves its file, which must not appear where there is nothing to remove.
         idle = module.params["state"] == "absent" and not Deployment(module, paths).remains()
-        with contextlib.nullcontext() if idle else Transaction(module)._locked():
+        transaction = Transaction(module)
+        with contextlib.nullcontext() if idle else transaction._locked():
             deployment = Deployment(module, paths)
             before = {"release": deployment.release}
+            document = transaction._have()
             if module.params["state"] == "present":
+                # Under a name that its document does not know, keepalive would refuse the document when it is next started.
+                refuse_stranger(document, module.params["node"], sorted(document.load_balancers))
                 done = deployment.ensure(module.params["restart"])
                 release = deployment.digest
             else:
-                _refuse_while_stated(paths)
+                _refuse_while_stated(document)
                 done = [] if idle else deployment.remove()
                 release = ""
             after = {"release": release, **({"done": done} if done else {})}
@@ -147,8 +153,8 @@ def _text(side: dict[str, Any]) -> str:
     return "".join(f"{name}: {json.dumps(value)}\n" for name, value in side.items())
 
 
-def _refuse_while_stated(paths: Paths) -> None:
-    stated = sorted(Store(paths).read().load_balancers)
+def _refuse_while_stated(document: Document) -> None:
+    stated = sorted(document.load_balancers)
     if stated:
         named = ", ".join(f'"{name}"' for name in stated)
         rule = f"but this node still belongs to load balancer {named}"

@@ -68,7 +68,7 @@ class Peers:
         if self._at_once < 2 or len(self._batch) < 2:
             return False
         if name not in self._batch:
-            return name not in self._inventory  # a name of its own (option node), so it may be any host of the batch
+            return name not in self._inventory  # a name of its own (tandem_node), so it may be any host of the batch
         return self._host in self._batch and abs(self._batch.index(name) - self._batch.index(self._host)) < self._at_once
 
     def _left(self, name: str) -> tuple[bool, Any]:

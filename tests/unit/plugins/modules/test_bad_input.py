@@ -112,6 +112,26 @@ def test_a_node_that_is_none_of_the_load_balancers_is_told_whose_it_is(filled):
     refused(stranger, "load_balancer", LOAD_BALANCER, ['node is "lb-c"', '"lb-a", "lb-b"', "correct master and backup"])
 
 
+@pytest.mark.parametrize("check", [False, True], ids=["applied", "checked"])
+def test_the_runtime_is_not_deployed_under_a_name_that_the_load_balancers_do_not_know(filled, check):
+    stranger = dataclasses.replace(filled, node="host-1")
+    words = ['load balancer "edge"', 'node is "host-1"', '"lb-a", "lb-b"', "tandem_node"]
+    before, _answer = refused(stranger, "runtime", {}, words, check=check)
+    (filled.prefix / "etc/tandem/lock").unlink(missing_ok=True)
+    assert filled.tree() == before
+
+
+def test_a_removal_is_refused_while_load_balancers_are_stated_and_checked_with_what_tasks_before_would_have_removed(filled):
+    (filled.prefix / "opt/tandem").mkdir(parents=True)
+    words = ["state", "absent", 'load balancer "edge"', "cascade: true"]
+    refused(filled, "runtime", {"state": "absent"}, words)
+    refused(filled, "runtime", {"state": "absent"}, words, check=True)
+    emptied = filled.run("config", check=True, state="overridden", allow_empty=True).result["ansible_facts"]["tandem_assumed"]
+    checked = filled.run("runtime", check=True, state="absent", tandem_assumed=emptied).result
+    assert checked["done"] == [f"{filled.prefix}/opt/tandem removed"]
+    refused(filled, "runtime", {"state": "absent", "tandem_assumed": emptied}, words)
+
+
 def test_a_protected_load_balancer_is_not_removed(filled):
     filled.run("load_balancer", name="edge", deletion_protection=True)
     refused(filled, "load_balancer", {"name": "edge", "state": "absent", "cascade": True}, ["deletion_protection", "not removed", "false in a task"])
