@@ -80,7 +80,8 @@ class Deployment:
         if self.release != self.digest:
             self._switch()
         self._write_node_file()
-        restart = restart and self.restart_needed
+        # Services that do not answer may still be tried with a former release, by a manager of that release.
+        restart = restart and (self.restart_needed or not self.manager.running())
         self.manager.prepare()
         if restart:
             self.manager.restart()

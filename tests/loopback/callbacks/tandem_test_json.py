@@ -20,8 +20,14 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "tandem_test_json"
 
     def v2_runner_on_ok(self, result, **_options):
+        self._tell(result)
+
+    v2_runner_on_unreachable = v2_runner_on_skipped = v2_runner_on_ok
+
+    def v2_runner_on_failed(self, result, **_options):
+        self._tell(result, failed=True)  # ansible-core from 2.19 on does not repeat it in the result
+
+    def _tell(self, result, **added):
         # The public names are new in ansible-core 2.19.
         task, host, content = (getattr(result, name, None) or getattr(result, f"_{name}") for name in ("task", "host", "result"))
-        self._display.display("TOLD " + json.dumps({"task": task.get_name(), "host": host.get_name(), "result": content}, default=str))
-
-    v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = v2_runner_on_ok
+        self._display.display("TOLD " + json.dumps({"task": task.get_name(), "host": host.get_name(), "result": {**content, **added}}, default=str))
