@@ -14,6 +14,7 @@ from typing import Protocol
 from . import _units
 from ._client import Client, NotRunning, Refused
 from ._paths import Paths
+from ._process import recorded
 from ._store import StoreError
 
 _COMMAND_S = 60
@@ -61,7 +62,7 @@ class ProcessManager:
         """There is nothing to prepare."""
 
     def running(self) -> bool:
-        return self._paths.manager_pid.exists() and answering(self._paths)
+        return recorded(self._paths.manager_pid) is not None and answering(self._paths)
 
     def start(self) -> None:
         self._manager("start")

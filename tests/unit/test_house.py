@@ -14,7 +14,7 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 RUNTIME = TOP / "runtime" / "tandem"
 SHARED = TOP / "plugins" / "module_utils"
-SHARED_FILES = ("_store.py", "_client.py", "_paths.py")
+SHARED_FILES = ("_store.py", "_client.py", "_paths.py", "_process.py")
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 

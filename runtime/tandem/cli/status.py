@@ -8,6 +8,7 @@ from typing import Any, Optional
 from .._client import Client, NotRunning, Refused
 from .._model import ModelError, duration_text
 from .._paths import Paths
+from .._process import recorded
 from .._store import Store, StoreError
 
 _ANSWER_S = 5.0
@@ -28,6 +29,8 @@ def collect(paths: Paths) -> dict[str, Any]:
         except (NotRunning, Refused) as error:
             found[service] = None
             found["problems"].append(f"{service} is not running: {error}")
+    if _node_file(paths).get("service_manager") == "process" and recorded(paths.manager_pid) is None:
+        found["problems"].append("the manager is not running, so a service that dies is not started again: run tandem manager start")
     found["problems"] += _problems(found)
     found["healthy"] = not found["problems"]
     return found
@@ -35,10 +38,15 @@ def collect(paths: Paths) -> dict[str, Any]:
 
 def node_name(paths: Paths) -> str:
     """This node's name in its load balancers; "" before it has been given one."""
+    return str(_node_file(paths).get("node", ""))
+
+
+def _node_file(paths: Paths) -> dict[str, Any]:
+    """What is particular to this node; empty before the runtime was deployed."""
     try:
-        return str(json.loads(paths.node.read_bytes()).get("node", ""))
-    except (OSError, ValueError):
-        return ""
+        return dict(json.loads(paths.node.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _problems(found: dict[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """Starts proxy and keepalive in one process group, starts again what dies, and stops both in order.
 
-A pid file holds the process id and its start time, since ids are used again: nothing is ever signalled that is not the very process written down.
+Nothing is ever signalled that is not the very process that a pid file names.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Optional
 
 from .._client import Client, NotRunning, Refused
 from .._paths import Paths
+from .._process import recorded, start_time, write_pid_file
 from ..release import program_command
 
 SERVICES = ("proxy", "keepalive")
@@ -211,29 +212,6 @@ def _end_leftovers(paths: Paths) -> None:
 
 def _pid_file(paths: Paths, name: str) -> Path:
     return paths.run / f"{name}.pid"
-
-
-def recorded(pid_file: Path) -> Optional[int]:
-    """The process a pid file names, if it still is that very process."""
-    try:
-        pid, started = pid_file.read_text().split()[:2]
-        return int(pid) if start_time(int(pid)) == started else None
-    except (OSError, ValueError):
-        return None
-
-
-def write_pid_file(path: Path, pid: int) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_text(f"{pid} {start_time(pid)}\n")
-    temporary.rename(path)
-
-
-def start_time(pid: int) -> str:
-    """When the process began, in clock ticks since boot (proc(5), field 22 of stat). Raises OSError, or ValueError for one that has ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    if fields[0] in ("Z", "X"):
-        raise ValueError(f"process {pid} has ended")
-    return fields[19]
 
 
 def _end(pid: int, within_s: float, child: Optional[subprocess.Popen[bytes]]) -> None:

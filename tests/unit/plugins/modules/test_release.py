@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import signal
 import subprocess
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from plugins.module_utils._paths import Paths
+from plugins.module_utils._process import recorded
 from plugins.plugin_utils._bundle import RUNTIME, digest, pack
 from tests.support.collection import packed_bundle
+from tests.support.node import until
 
 FULL_DISK = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))"
 # capset(2) with empty sets: what root's file modes say counts for root as well
@@ -45,6 +49,11 @@ def made(tmp_path):
 def links(host):
     opt = host.prefix / "opt/tandem"
     return {name: os.readlink(opt / name) if (opt / name).is_symlink() else "" for name in ("current", "previous")}
+
+
+def status(host):
+    command = [str(host.prefix / "opt/tandem/current/bin/tandem"), "--prefix", str(host.prefix), "status", "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout)
 
 
 def releases(host):
@@ -125,6 +134,21 @@ def test_removing_what_is_not_there_leaves_no_trace_of_having_looked(host):
     assert list(host.prefix.iterdir()) == []
 
 
+def test_a_manager_that_was_killed_is_a_problem_of_the_node_and_is_started_again_by_the_next_run(host):
+    host.run("runtime")
+    pid_file = Paths(str(host.prefix)).manager_pid
+    killed = recorded(pid_file)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: recorded(pid_file) is None)
+    assert [problem.partition(",")[0] for problem in status(host)["problems"]] == ["the manager is not running"]
+    assert host.run("runtime", check=True).result["done"] == ["services started"]
+    again = host.run("runtime").result
+    assert (again["changed"], again["done"]) == (True, ["services started"])
+    assert recorded(pid_file) not in (None, killed)
+    assert status(host)["problems"] == []
+    assert host.run("runtime").result["changed"] is False
+
+
 def damaged(bundle, tmp_path):
     content = bytearray(gzip.decompress(Path(bundle["path"]).read_bytes()))
     where = content.index(b"import")
@@ -167,9 +191,7 @@ def test_what_cannot_be_used_is_refused_and_the_release_in_use_stays(host, made,
         assert [word for word in words if word not in answer.result["msg"]] == [], answer.result["msg"]
         assert (links(host), releases(host)) == (before, stood), "nothing switched, nothing half-unpacked left"
     assert host.run("runtime", bundle={"digest": digest()}).result["changed"] is False
-    command = [str(host.prefix / "opt/tandem/current/bin/tandem"), "--prefix", str(host.prefix), "status", "--json"]
-    status = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert json.loads(status.stdout)["proxy"]["release"] == digest()
+    assert status(host)["proxy"]["release"] == digest()
 
 
 def test_a_prefix_that_may_not_be_written_is_told_with_the_way_out(host):
