@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import zlib
@@ -23,11 +22,10 @@ from typing import Any, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ._client import Client, NotRunning, Refused
+from ._floor import OLDEST_PYTHON
 from ._paths import Paths
-from ._services import Manager, manager_for
+from ._services import Manager, ended, manager_for
 from ._store import StoreError
-
-_SELF_CHECK_S = 60
 
 
 def ensure_runtime(module: AnsibleModule, paths: Paths, before: Callable[[], None]) -> bool:
@@ -171,7 +169,7 @@ class Deployment:
             shutil.rmtree(fresh, ignore_errors=True)
 
     def _self_check(self, program: Path) -> None:
-        run = subprocess.run([str(program), "version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SELF_CHECK_S, check=False)
+        run = ended([str(program), "version"])
         if run.returncode:
             raise StoreError(
                 f"The runtime does not run with {sys.executable} on this node, so nothing was switched: {run.stdout}{run.stderr}".strip()

@@ -106,8 +106,7 @@ class SystemdManager:
         _run(["systemctl", "daemon-reload"])
 
     def running(self) -> bool:
-        ask = subprocess.run(["systemctl", "is-active", "--quiet", *_units.SERVICES], stdin=subprocess.DEVNULL, timeout=_COMMAND_S, check=False)
-        return ask.returncode == 0 and answering(self._paths)
+        return ended(["systemctl", "is-active", "--quiet", *_units.SERVICES]).returncode == 0 and answering(self._paths)
 
     def start(self) -> None:
         _run(["systemctl", "enable", "--now", *_units.SERVICES])
@@ -174,11 +173,16 @@ def answering(paths: Paths) -> bool:
     return True
 
 
-def _run(command: list[str]) -> None:
+def ended(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """The command, once it has ended, however it did. Raises StoreError where it does not."""
     try:
-        run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
     except subprocess.TimeoutExpired:
         raise StoreError(f"{' '.join(command)} did not end within {_COMMAND_S} s. Look at the node's logs, then run again.") from None
+
+
+def _run(command: list[str]) -> None:
+    run = ended(command)
     if run.returncode:
         said = f"{run.stdout}{run.stderr}".strip()
         raise StoreError(f"{' '.join(command)} failed (exit status {run.returncode}): {said}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from plugins.module_utils import _units
+from plugins.module_utils import _services, _units
 from plugins.module_utils._paths import Paths
+from plugins.module_utils._store import StoreError
 
 ANALYZE = shutil.which("systemd-analyze")
 EXPOSURE_MAX = {"tandem-proxy": 2.0, "tandem-keepalive": 2.5}
@@ -59,3 +61,13 @@ def test_each_service_has_an_account_and_only_the_capabilities_it_needs(units, s
     assert f"\nCapabilityBoundingSet={capabilities}\n" in text
     assert f"\nAmbientCapabilities={capabilities}\n" in text
     assert f"\nu {service} " in _units.files(Paths("/"))[_units.SYSUSERS]
+
+
+def test_a_systemd_that_does_not_answer_is_told_in_words(tmp_path, monkeypatch):
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text("#!/bin/sh\nexec sleep 60\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(_services, "_COMMAND_S", 0.2)
+    with pytest.raises(StoreError, match=r"systemctl is-active .* did not end within 0\.2 s\. Look at"):
+        _services.SystemdManager(Paths("/")).running()

@@ -22,6 +22,7 @@ from tests.support.collection import packed_bundle
 from tests.support.node import until
 
 FULL_DISK = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))"
+SERVICES = "from ansible_collections.tandem.lb.plugins.module_utils import _services; _services"
 # capset(2) with empty sets: what root's file modes say counts for root as well
 NO_PRIVILEGE = "import ctypes; ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())"
 
@@ -147,6 +148,14 @@ def test_a_manager_that_was_killed_is_a_problem_of_the_node_and_is_started_again
     assert recorded(pid_file) not in (None, killed)
     assert status(host)["problems"] == []
     assert host.run("runtime").result["changed"] is False
+
+
+def test_a_program_that_hangs_when_it_is_checked_is_told_in_words(host, made):
+    quick = dataclasses.replace(host, before=f"{SERVICES}._COMMAND_S = 1")
+    answer = quick.run("runtime", bundle=made("hangs", "import time\ntime.sleep(60)\n"))
+    assert answer.result.get("failed") is True
+    assert "version did not end within 1 s" in answer.result["msg"]
+    assert links(host)["current"] == ""
 
 
 def damaged(bundle, tmp_path):
