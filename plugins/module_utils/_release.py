@@ -99,17 +99,23 @@ class Deployment:
     @property
     def running_releases(self) -> dict[str, str]:
         """The release each running service was started from."""
-        found = {}
-        for name, socket in (("proxy", self.paths.proxy_socket), ("keepalive", self.paths.keepalive_socket)):
-            try:
-                found[name] = str(Client(socket, 5.0).status().get("release", ""))
-            except (NotRunning, Refused):
-                continue
-        return found
+        return {name: str(status.get("release", "")) for name, status in self._running().items()}
 
     @property
     def restart_needed(self) -> bool:
-        return any(release != self.digest for release in self.running_releases.values())
+        """Whether a running service was started from another release, or in another way, than it would be now."""
+        running = self._running().values()
+        return any(status.get("release") != self.digest for status in running) or self.manager.outdated(int(status["pid"]) for status in running)
+
+    def _running(self) -> dict[str, dict[str, Any]]:
+        """What the services that run say of themselves."""
+        found = {}
+        for name, socket in (("proxy", self.paths.proxy_socket), ("keepalive", self.paths.keepalive_socket)):
+            try:
+                found[name] = Client(socket, 5.0).status()
+            except (NotRunning, Refused):
+                continue
+        return found
 
     def remains(self) -> list[Path]:
         """The folders that are on the node while the runtime is."""

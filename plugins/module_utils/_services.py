@@ -8,8 +8,9 @@ import grp
 import os
 import pwd
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Optional, Protocol
 
 from . import _units
 from ._client import Client, NotRunning, Refused
@@ -38,6 +39,10 @@ class Manager(Protocol):
     def stop(self) -> None: ...
 
     def forget(self) -> None: ...
+
+    def outdated(self, pids: Iterable[int]) -> bool:
+        """Whether one of these processes, which are running services, was started in another way than it would be now."""
+        ...
 
 
 def manager_for(paths: Paths, wanted: str) -> Manager:
@@ -77,6 +82,10 @@ class ProcessManager:
 
     def forget(self) -> None:
         """It leaves nothing outside the folders that are removed anyway."""
+
+    def outdated(self, pids: Iterable[int]) -> bool:
+        """How it starts services is a part of their release."""
+        return False
 
     def _manager(self, action: str) -> None:
         _run([str(self._paths.program), "--prefix", self._paths.prefix, "manager", action])
@@ -139,6 +148,10 @@ class SystemdManager:
             grp.getgrnam(_units.GROUP)
             _run(["groupdel", _units.GROUP])
 
+    def outdated(self, pids: Iterable[int]) -> bool:
+        wanted = _units.mark(self._paths)
+        return any(started_with(pid, _units.MARK) not in (None, wanted) for pid in pids)
+
     def _wait(self) -> None:
         """Units count as started when they are executed; they serve when their control sockets answer."""
         _run([str(self._paths.program), "--prefix", self._paths.prefix, "manager", "wait"])
@@ -147,6 +160,16 @@ class SystemdManager:
     def _missing_accounts() -> list[str]:
         known = {account.pw_name for account in pwd.getpwall()}
         return [account for account in _units.ACCOUNTS if account not in known]
+
+
+def started_with(pid: int, variable: str) -> Optional[str]:
+    """What a process was given in its environment as ``variable``, "" for nothing; None where that cannot be known, as for one that has ended."""
+    try:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    given = dict(entry.partition(b"=")[::2] for entry in entries)
+    return given.get(variable.encode(), b"").decode(errors="replace")
 
 
 def _content(path: Path) -> str:

@@ -7,6 +7,7 @@ the document and reach each other's control socket. Heartbeat keys are readable 
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from string import Template
 
@@ -15,6 +16,7 @@ from ._paths import Paths
 GROUP = "tandem"
 ACCOUNTS = ("tandem-proxy", "tandem-keepalive")
 SERVICES = ("tandem-proxy", "tandem-keepalive")
+MARK = "TANDEM_UNITS"
 UNITS = Path("/etc/systemd/system")
 SYSUSERS = Path("/etc/sysusers.d/tandem.conf")
 TMPFILES = Path("/etc/tmpfiles.d/tandem.conf")
@@ -22,15 +24,22 @@ TMPFILES = Path("/etc/tmpfiles.d/tandem.conf")
 
 def files(paths: Paths) -> dict[Path, str]:
     """Everything that is written for systemd, by path."""
-    texts = {
-        "tandem-proxy": _PROXY.substitute(program=paths.program, prefix=paths.prefix, run=paths.run, sandbox=_SANDBOX),
-        "tandem-keepalive": _KEEPALIVE.substitute(program=paths.program, prefix=paths.prefix, run=paths.run, sandbox=_SANDBOX),
-    }
     return {
         SYSUSERS: _ACCOUNTS,
         TMPFILES: _FOLDERS.substitute(etc=paths.etc, run=paths.run),
-        **{UNITS / f"{name}.service": text for name, text in texts.items()},
+        **{UNITS / f"{name}.service": text for name, text in _services(paths, mark(paths)).items()},
     }
+
+
+def mark(paths: Paths) -> str:
+    """A digest of the units, which they give to their services as MARK: systemd does not tell by which text of a unit a service was started."""
+    texts = _services(paths, "")
+    return hashlib.sha256("".join(texts[name] for name in SERVICES).encode()).hexdigest()
+
+
+def _services(paths: Paths, marked: str) -> dict[str, str]:
+    told = {"program": paths.program, "prefix": paths.prefix, "run": paths.run, "sandbox": _SANDBOX, "mark": f"{MARK}={marked}"}
+    return {"tandem-proxy": _PROXY.substitute(told), "tandem-keepalive": _KEEPALIVE.substitute(told)}
 
 
 _ACCOUNTS = """\
@@ -91,6 +100,7 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=main
 ExecStart=$program --prefix $prefix proxy
+Environment=$mark
 User=tandem-proxy
 Group=tandem
 Restart=always
@@ -130,6 +140,7 @@ NotifyAccess=main
 ExecStart=$program --prefix $prefix keepalive
 # However the service ended: an address of a node that takes no part in elections must not stay.
 ExecStopPost=$program --prefix $prefix keepalive-ended
+Environment=$mark
 User=tandem-keepalive
 Group=tandem
 Restart=always

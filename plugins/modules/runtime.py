@@ -34,7 +34,8 @@ options:
     default: auto
   restart:
     description:
-      - Restart services that run another release than the deployed one. The node gives up its floating IPs first; do it on the standby node first.
+      - Restart services that run another release than the deployed one, or that were started by units which have changed since. The node gives up
+        its floating IPs first; do it on the standby node first.
     type: bool
     default: false
   lock_timeout:
@@ -82,7 +83,7 @@ running_release:
   returned: success
   type: dict
 restart_needed:
-  description: Whether a running service still uses another release.
+  description: Whether a running service still uses another release, or was started by units that have changed since.
   returned: success
   type: bool
 done:
@@ -107,7 +108,6 @@ from ansible_collections.tandem.lb.plugins.module_utils._node import NODE_ARGUME
 from ansible_collections.tandem.lb.plugins.module_utils._paths import Paths
 from ansible_collections.tandem.lb.plugins.module_utils._release import Deployment
 from ansible_collections.tandem.lb.plugins.module_utils._resource import LOCK_ARGUMENTS, Transaction, told
-from ansible_collections.tandem.lb.plugins.module_utils._store import Store
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -61,6 +62,28 @@ def test_each_service_has_an_account_and_only_the_capabilities_it_needs(units, s
     assert f"\nCapabilityBoundingSet={capabilities}\n" in text
     assert f"\nAmbientCapabilities={capabilities}\n" in text
     assert f"\nu {service} " in _units.files(Paths("/"))[_units.SYSUSERS]
+
+
+def test_every_unit_gives_its_service_the_mark_of_all_units_which_another_text_changes(units, tmp_path, monkeypatch):
+    paths = Paths(str(tmp_path / "node"))
+    mark = _units.mark(paths)
+    assert {unit.read_text().count(f"\nEnvironment={_units.MARK}={mark}\n") for unit in units.values()} == {1}
+    monkeypatch.setattr(_units, "_SANDBOX", _units._SANDBOX + "PrivateIPC=yes\n")
+    assert _units.mark(paths) != mark
+
+
+@pytest.mark.parametrize(("given", "outdated"), [("{mark}", False), ("another", True), (None, True)], ids=["the mark", "another", "none"])
+def test_a_service_that_was_not_given_the_mark_of_the_units_is_outdated(given, outdated):
+    paths = Paths("/")
+    marked = {} if given is None else {_units.MARK: given.format(mark=_units.mark(paths))}
+    waiting = [sys.executable, "-c", "print(flush=True); input()"]
+    service = subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], **marked})
+    try:
+        assert service.stdout.readline() == b"\n"
+        assert _services.SystemdManager(paths).outdated([service.pid]) is outdated
+    finally:
+        service.communicate(b"\n", timeout=30)
+    assert _services.SystemdManager(paths).outdated([service.pid]) is False, "it has ended"
 
 
 def test_a_systemd_that_does_not_answer_is_told_in_words(tmp_path, monkeypatch):

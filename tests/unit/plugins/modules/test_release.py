@@ -150,6 +150,17 @@ def test_a_manager_that_was_killed_is_a_problem_of_the_node_and_is_started_again
     assert host.run("runtime").result["changed"] is False
 
 
+def test_services_that_were_started_in_another_way_are_restarted_as_those_of_another_release_are(host):
+    host.run("runtime")
+    outdated = dataclasses.replace(host, before=f"{SERVICES}.ProcessManager.outdated = lambda manager, pids: len(list(pids)) == 2")
+    told = outdated.run("runtime").result
+    assert (told["changed"], told["restart_needed"]) == (False, True)
+    before = {service: status(host)[service]["pid"] for service in ("proxy", "keepalive")}
+    assert outdated.run("runtime", restart=True).result["done"] == ["services restarted"]
+    after = {service: status(host)[service]["pid"] for service in ("proxy", "keepalive")}
+    assert set(before.values()) & set(after.values()) == set()
+
+
 def test_a_program_that_hangs_when_it_is_checked_is_told_in_words(host, made):
     quick = dataclasses.replace(host, before=f"{SERVICES}._COMMAND_S = 1")
     answer = quick.run("runtime", bundle=made("hangs", "import time\ntime.sleep(60)\n"))
