@@ -254,14 +254,29 @@ def _shebang() -> str:
     return f"#!{sys.executable} -I\n"
 
 
+_OLDEST = ".".join(map(str, OLDEST_PYTHON))
+# The version comes first, and in words that old Pythons know too: the modules below are parsed whole before any line of them runs.
+_PROGRAM = f'''"""Tandem on this node; see tandem --help."""
+
+import sys
+
+if sys.version_info < {OLDEST_PYTHON}:
+    sys.exit("Python %d.%d is too old: Tandem needs {_OLDEST} or newer. Run tandem.lb.runtime with such a one." % sys.version_info[:2])
+
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tandem.cli import main
+
+sys.exit(main())
+'''
+
+
 def _write_program(release: Path) -> None:
     program = release / "bin" / "tandem"
     program.parent.mkdir(mode=0o755)
-    program.write_text(
-        _shebang() + '"""Tandem on this node; see tandem --help."""\n\nimport sys\nfrom pathlib import Path\n\n'
-        "sys.path.insert(0, str(Path(__file__).resolve().parent.parent))\n\n"
-        "from tandem.cli import main\n\nsys.exit(main())\n"
-    )
+    program.write_text(_shebang() + _PROGRAM)
     program.chmod(0o755)
 
 

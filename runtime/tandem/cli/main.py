@@ -15,8 +15,6 @@ from .._paths import Paths
 from ..release import release_digest
 from .status import collect, render
 
-_OLDEST_PYTHON = (3, 9)
-
 
 def main(arguments: Optional[list[str]] = None) -> int:
     given = _parser().parse_args(arguments)
@@ -94,9 +92,6 @@ def _version(_paths: Paths, given: argparse.Namespace) -> int:
     except ImportError:
         accelerators = {}
     python = ".".join(str(part) for part in sys.version_info[:3])
-    if sys.version_info < _OLDEST_PYTHON:
-        print(f"Python {python} is too old: Tandem needs 3.9 or newer.", file=sys.stderr)
-        return 1
     if given.json:
         print(json.dumps({"version": __version__, "release": release_digest(), "python": python, "accelerators": accelerators}, sort_keys=True))
     else:

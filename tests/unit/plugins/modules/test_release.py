@@ -7,8 +7,10 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +20,7 @@ import pytest
 from plugins.module_utils._paths import Paths
 from plugins.module_utils._process import recorded
 from plugins.plugin_utils._bundle import RUNTIME, digest, pack
-from tests.support.collection import packed_bundle
+from tests.support.collection import Host, packed_bundle
 from tests.support.node import until
 
 FULL_DISK = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))"
@@ -167,6 +169,32 @@ def test_a_program_that_hangs_when_it_is_checked_is_told_in_words(host, made):
     assert answer.result.get("failed") is True
     assert "version did not end within 1 s" in answer.result["msg"]
     assert links(host)["current"] == ""
+
+
+def old_pythons():
+    """Real ones, where there are any, and one that only says so."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    real = [path for minor in (6, 7, 8) for path in sorted(pyenv.glob(f"versions/3.{minor}.*/bin/python3"))[:1]]
+    saying = "import runpy, sys; sys.version_info = (3, 8, 18, 'final', 0); sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')"
+    return {"one that says so": [sys.executable, "-c", saying], **{path.parts[-3]: [str(path), "-I"] for path in real}}
+
+
+@pytest.fixture(scope="module")
+def program(collections, tmp_path_factory):
+    """The program as it is written on nodes."""
+    host = Host(collections, tmp_path_factory.mktemp("nodes") / "host")
+    host.prefix.mkdir()
+    assert host.run("runtime").result["changed"]
+    yield host.prefix / "opt/tandem/current/bin/tandem"
+    host.stop()
+
+
+@pytest.mark.parametrize("python", old_pythons())
+def test_a_python_that_is_too_old_for_the_program_is_told_in_words(program, python):
+    for words in (["version"], ["status", "--json"]):
+        ran = subprocess.run([*old_pythons()[python], str(program), *words], capture_output=True, text=True, timeout=60, check=False)
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert re.fullmatch(r"Python 3\.[678] is too old: Tandem needs 3\.9 or newer\. Run tandem\.lb\.runtime with such a one\.\n", ran.stderr)
 
 
 def damaged(bundle, tmp_path):
