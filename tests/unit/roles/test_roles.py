@@ -22,12 +22,30 @@ def defaults(role):
     return yaml.safe_load((TOP / "roles" / role / "defaults/main.yml").read_text())
 
 
+def documentation(module):
+    """The options of a module, as its DOCUMENTATION has them."""
+    text = (TOP / f"plugins/modules/{module}.py").read_text().partition('DOCUMENTATION = r"""')[2].partition('"""')[0]
+    return yaml.safe_load(text)["options"]
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_variable_is_specified_has_the_roles_prefix_and_the_default_that_is_documented(role):
     assert set(specs(role)) == set(defaults(role))
     assert all(name.startswith(f"{role}_") for name in specs(role))
     documented = {name: option["default"] for name, option in specs(role).items() if "default" in option}
     assert {name: defaults(role)[name] for name in documented} == documented
+
+
+def test_every_default_of_the_node_is_documented_but_the_one_that_depends_on_the_host():
+    documented = {name for name, option in specs("node").items() if "default" in option}
+    assert set(defaults("node")) - documented == {"node_kernel_settings"}
+
+
+def test_the_node_takes_what_the_runtime_module_takes():
+    facts = ("type", "choices", "default")
+    module = {name: [option.get(fact) for fact in facts] for name, option in documentation("runtime").items()}
+    role = {name: [option.get(fact) for fact in facts] for name, option in specs("node").items() if not name.startswith("node_kernel")}
+    assert role == {f"node_{name}": told for name, told in module.items()}
 
 
 @pytest.mark.parametrize("role", ROLES)
