@@ -296,7 +296,7 @@ class RequestSide(Session):
             "user_agent": request.field(b"user-agent").decode("latin-1") if request else "",
             "referer": request.field(b"referer").decode("latin-1") if request else "",
             "status": self._status,
-            "bytes": self._bytes_out,
+            "bytes": self._bytes_out + self.tunnelled_bytes,
             "duration_ms": round((monotonic() - self._began) * 1000, 1),
             "retries": self.retries,
             "problem": why,

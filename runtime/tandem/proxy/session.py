@@ -37,6 +37,7 @@ class Session(asyncio.BufferedProtocol, Timed):
         self.tried: list[ServerState] = []
         self.retries = 0
         self.tunnelling = False
+        self.tunnelled_bytes = 0  # to the client
         self.client_done = False  # the client has sent its last byte
         self.writable = True
         self.problem = ""  # why we broke it off
@@ -260,7 +261,8 @@ class Session(asyncio.BufferedProtocol, Timed):
             self._tunnel_used()
 
     def tunnel_to_client(self, data: memoryview) -> None:
-        self.frontend.counters["bytes_out"] += len(data)
+        self.frontend.counters["bytes_out"] += len(data)  # not at the end: it may be days away
+        self.tunnelled_bytes += len(data)
         self.engine.send(self.transport, data)
         self._tunnel_used()
 

@@ -290,6 +290,27 @@ async def test_every_request_leaves_one_line_in_the_access_log(lab: Lab):
 
 
 @in_lab
+async def test_the_line_of_an_upgraded_connection_counts_what_passed_after_the_upgrade(lab: Lab):
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nfirst")
+        await reader.readexactly(2)
+        writer.write(b"y" * 1000)
+
+    await lab.serve(await lab.origin(raw=talk), frontend={"access_log": "json"})
+    client = await lab.client()
+    head = (await client.get("/", "Connection: upgrade", "Upgrade: x")).head
+    assert await client.reader.readexactly(5) == b"first"
+    client.send(b"go")
+    assert await client.reader.readexactly(1000) == b"y" * 1000
+    client.writer.close()
+    await until(lambda: lab.lines)
+    (line,) = [json.loads(line) for line in lab.lines]
+    assert (line["status"], line["bytes"]) == (101, len(head) + 1005)
+    assert lab.web["bytes_out"] == len(head) + 1005
+
+
+@in_lab
 async def test_the_common_form_is_one_line_each_as_well(lab: Lab):
     await lab.serve(await lab.origin(), frontend={"access_log": "common"})
     client = await lab.client()
