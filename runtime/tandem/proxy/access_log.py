@@ -1,4 +1,4 @@
-"""The access log's lines: JSON, or the Common Log Format with the combined fields. Pure."""
+"""The access log's lines: JSON, or for HTTP the Common Log Format with the combined fields. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def format_entry(form: str, fields: Mapping[str, object], wall_clock_s: float) -> str:
-    """One line for one request; ``form`` is "json" or "common". Control characters cannot appear in it."""
+    """One line for one request, or session; ``form`` is "json" or "common" (requests only). Control characters cannot appear in it."""
     if form == "json":
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall_clock_s))
         stamp = f"{moment}.{int(wall_clock_s * 1000) % 1000:03d}Z"

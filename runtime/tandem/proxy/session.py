@@ -275,7 +275,7 @@ class Session(asyncio.BufferedProtocol, Timed):
 
     def finish_tunnel(self) -> None:
         if self.upstream is not None and self.upstream.broken:
-            reset(self.transport)
+            self.abort("the server broke the connection off")
         else:
             self.transport.close()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import socket
+from collections.abc import Callable
 
 from tandem._model import Server
 from tests.support.proxy_lab import Client, Lab, in_lab, reset, until
@@ -194,3 +196,74 @@ async def test_a_session_waits_for_a_free_server(lab: Lab):
     await until(lambda: lab.app["queue"] == 1)
     first.writer.close()
     assert await second.reader.readexactly(1) == b"2"
+
+
+# The access log
+
+
+async def serve_logged(lab: Lab, *origins: object, **backend: object) -> None:
+    await lab.serve(*origins, protocol="tcp", frontend={"protocol": "tcp", "access_log": "json"}, **backend)  # type: ignore[arg-type]
+
+
+@in_lab
+async def test_every_session_leaves_one_line_in_the_access_log_when_it_ends(lab: Lab):
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    origin = await lab.origin(raw=echo)
+    await serve_logged(lab, Server("s1", "127.0.0.1", port), Server("s2", "127.0.0.1", origin.port), balance="first")
+    client = await lab.client()
+    client.send(b"question")
+    assert await client.reader.readexactly(8) == b"question"
+    assert lab.lines == []
+    client.writer.close()
+    await until(lambda: lab.lines)
+    (line,) = [json.loads(line) for line in lab.lines]
+    assert 0 < line.pop("duration_ms") < 5000
+    assert line == {
+        "time": "1970-01-01T00:00:00.000Z",
+        "client": "127.0.0.1",
+        "frontend": "lb/web",
+        "backend": "lb/app",
+        "server": "s2",
+        "bytes_in": 8,
+        "bytes_out": 8,
+        "retries": 1,
+        "problem": "",
+    }
+
+
+@in_lab
+async def test_a_session_that_did_not_end_in_order_is_logged_with_the_reason(lab: Lab):
+    origin = await lab.origin(raw=echo)
+
+    async def problem(how: Callable[[Client], None]) -> tuple[str, str]:
+        client = await lab.client()
+        client.send(b"x")
+        await client.reader.readexactly(1)
+        how(client)
+        await until(lambda: lab.lines)
+        line = json.loads(lab.lines.pop())
+        return line["server"], line["problem"]
+
+    await serve_logged(lab, origin)
+    assert await problem(lambda client: reset(client.writer)) == ("s1", "the client broke the connection off")
+    assert await problem(lambda client: reset(origin.writers[-1])) == ("s1", "the server broke the connection off")
+    await serve_logged(lab, origin, timeouts={"tunnel_ms": 50})
+    assert await problem(lambda client: None) == ("s1", "timeouts.tunnel")
+    await serve_logged(lab)
+    await (await lab.client()).reset()
+    line = json.loads(lab.lines.pop())
+    assert (line["server"], line["backend"], line["problem"]) == ("", "lb/app", "no server is up")
+    assert lab.lines == []
+
+
+@in_lab
+async def test_a_client_that_leaves_while_it_waits_is_logged(lab: Lab):
+    await serve_logged(lab, await lab.origin(raw=echo), max_connections=1)
+    first, second = await lab.client(), await lab.client()
+    await until(lambda: lab.app["queue"] == 1)
+    reset(second.writer)
+    await until(lambda: lab.lines)
+    assert json.loads(lab.lines[0])["problem"] == "the client left before there was a server"
+    first.writer.close()
+    await until(lambda: len(lab.lines) == 2)
