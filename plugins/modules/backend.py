@@ -179,7 +179,7 @@ options:
         type: str
       server:
         description:
-          - 'The longest silence of the server while it is its turn, 10ms to 1d.'
+          - 'The longest silence of the server while it is its turn, 10ms to 1d. HTTP only.'
           - 'On creation the default is V(30s).'
         type: str
       queue:

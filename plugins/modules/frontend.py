@@ -65,28 +65,28 @@ options:
   forwarded_for:
     description:
       - 'What is done with the X-Forwarded-For field. V(append) adds the client''s address, V(replace) drops what the client sent, V(none) leaves the
-        field alone.'
+        field alone. HTTP only.'
       - 'On creation the default is V(append).'
     type: str
     choices: [append, replace, none]
   timeouts:
     description:
-      - 'How long the proxy waits for clients. V({}) goes back to the defaults.'
+      - 'How long the proxy waits for clients. V({}) goes back to the defaults. Silent TCP sessions end by their backend''s V(timeouts.tunnel).'
     type: dict
     suboptions:
       client:
         description:
-          - 'The longest silence of the client while it is its turn, 10ms to 1d.'
+          - 'The longest silence of the client while it is its turn, 10ms to 1d. HTTP only.'
           - 'On creation the default is V(30s).'
         type: str
       request:
         description:
-          - 'The longest until a whole request head is there, 10ms to 10m.'
+          - 'The longest until a whole request head is there, 10ms to 10m. HTTP only.'
           - 'On creation the default is V(10s).'
         type: str
       keepalive:
         description:
-          - 'The longest idle time between two requests of a connection, 10ms to 1d.'
+          - 'The longest idle time between two requests of a connection, 10ms to 1d. HTTP only.'
           - 'On creation the default is V(1m).'
         type: str
   max_connections:
@@ -97,6 +97,7 @@ options:
   access_log:
     description:
       - 'The form of the access log. V(json) writes one object a line, V(common) the Common Log Format, V(none) nothing.'
+      - 'A line is for a request, and of TCP for a session, when it has ended. V(common) is for HTTP only.'
       - 'On creation the default is V(none).'
     type: str
     choices: [none, json, common]

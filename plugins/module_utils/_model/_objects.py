@@ -136,7 +136,7 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class BackendTimeouts:
-    """HAProxy's words: establishing, the server's silence, waiting for a free server, silence of a tunnel or TCP session."""
+    """HAProxy's words: establishing, the server's silence (HTTP only), waiting for a free server, silence of a tunnel or TCP session."""
 
     connect_ms: int = option("duration", 5000, minimum=10, maximum=600_000)
     server_ms: int = option("duration", 30_000, minimum=10, maximum=_DAY_MS)
@@ -188,7 +188,7 @@ class Route:
 
 @dataclass(frozen=True)
 class FrontendTimeouts:
-    """HAProxy's words: the client's silence, the time until a request's head is complete, the idle time between requests."""
+    """HAProxy's words: the client's silence, the time until a request's head is complete, the idle time between requests. HTTP only."""
 
     client_ms: int = option("duration", 30_000, minimum=10, maximum=_DAY_MS)
     request_ms: int = option("duration", 10_000, minimum=10, maximum=600_000)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
+from typing import Union
 
 from ._document import Document, describe
-from ._objects import Backend, Frontend, LoadBalancer
+from ._objects import Backend, BackendTimeouts, Frontend, FrontendTimeouts, LoadBalancer
 from ._problems import Problem, known
 from ._values import duration_text, in_pool
 
@@ -221,6 +222,8 @@ def _backend(document: Document, backend: Backend) -> Iterator[Problem]:
         yield Problem(where, "sticky.type", "cookie", rule, "Use sticky type: source, or protocol: http.")
     if backend.sticky.type == "source" and not backend.sticky.ttl_ms:
         yield Problem(where, "sticky.ttl", "0ms", "but bindings by source end after an idle time", 'Give one, such as "30m".')
+    if backend.protocol == "tcp":
+        yield from _timeouts_of_http(where, backend.timeouts, "server")
 
 
 def _frontend(document: Document, frontend: Frontend) -> Iterator[Problem]:
@@ -234,9 +237,8 @@ def _frontend(document: Document, frontend: Frontend) -> Iterator[Problem]:
             "and there are no routes either",
             "Name the backend that takes the requests.",
         )
-    if frontend.protocol == "tcp" and frontend.routes:
-        rule = "but a TCP frontend sees neither host nor path"
-        yield Problem(where, "routes", f"{len(frontend.routes)} routes", rule, "Use default_backend, or protocol: http.")
+    if frontend.protocol == "tcp":
+        yield from _options_of_http(frontend, where)
     named = [(f"routes[{index}].backend", route.backend) for index, route in enumerate(frontend.routes)]
     named += [("default_backend", frontend.default_backend)] if frontend.default_backend else []
     for option, name in named:
@@ -245,6 +247,28 @@ def _frontend(document: Document, frontend: Frontend) -> Iterator[Problem]:
     if frontend.load_balancer in document.load_balancers and not listen_addresses(document, frontend):
         rule = f"and {describe('load_balancers', frontend.load_balancer)} has no floating IPs"
         yield Problem(where, "addresses", None, rule, "Give the load balancer a floating IP, or the frontend an address.")
+
+
+def _options_of_http(frontend: Frontend, where: str) -> Iterator[Problem]:
+    """What a TCP frontend was given that works with requests only: an option that does nothing would be taken for one that does."""
+    if frontend.routes:
+        rule = "but a TCP frontend sees neither host nor path"
+        yield Problem(where, "routes", f"{len(frontend.routes)} routes", rule, "Use default_backend, or protocol: http.")
+    if frontend.forwarded_for != Frontend.forwarded_for:
+        rule = "but TCP has no fields to name the client in"
+        yield Problem(where, "forwarded_for", frontend.forwarded_for, rule, f"Use protocol: http, or the default ({Frontend.forwarded_for}).")
+    if frontend.access_log == "common":
+        rule = "but the Common Log Format is one of HTTP requests"
+        yield Problem(where, "access_log", "common", rule, "Use access_log: json, which writes a line for each session, or none.")
+    yield from _timeouts_of_http(where, frontend.timeouts, "client", "request", "keepalive")
+
+
+def _timeouts_of_http(where: str, timeouts: Union[BackendTimeouts, FrontendTimeouts], *names: str) -> Iterator[Problem]:
+    for name in names:
+        given, default = (duration_text(getattr(one, f"{name}_ms")) for one in (timeouts, type(timeouts)()))
+        if given != default:
+            rule = "but it is the backend's timeouts.tunnel that ends a TCP session without traffic"
+            yield Problem(where, f"timeouts.{name}", given, rule, f"Set that one instead, and this one to its default ({default}).")
 
 
 def _referred_backend(document: Document, frontend: Frontend, where: str, option: str, name: str) -> Iterator[Problem]:

@@ -45,6 +45,7 @@ def rules_broken(*objects):
 
 def test_a_whole_load_balancer_breaks_no_rule():
     assert rules_broken(vip(), edge(), shop(), web()) == []
+    assert rules_broken(vip(), edge(), shop(protocol="tcp", timeouts={"tunnel": "1d"}), web(protocol="tcp", access_log="json")) == []
 
 
 def test_the_document_survives_being_written_and_read():
@@ -159,6 +160,7 @@ def test_a_secret_is_named_by_fingerprint_and_never_shown():
         ([vip(), edge(), shop(), web(default_backend="")], "there are no routes either"),
         ([vip(), edge(), shop(protocol="tcp"), web()], "whose protocol is tcp, while the frontend's is http"),
         ([vip(), edge(), shop(protocol="tcp"), web(protocol="tcp", routes=[{"backend": "shop"}])], "neither host nor path"),
+        ([vip(), edge(), shop(protocol="tcp", timeouts={"server": "1m"})], 'timeouts.server is "1m"'),
         ([vip(), edge(), shop(protocol="tcp", sticky={"type": "cookie"})], "sees no cookies"),
         ([vip(), edge(), shop(port=0)], "the backend has no port either"),
         ([vip(), edge(), shop(health_check={"timeout": "5s"})], "longer than health_check.interval (3s)"),
@@ -177,6 +179,21 @@ def test_a_secret_is_named_by_fingerprint_and_never_shown():
 )
 def test_a_rule_between_objects_is_told_with_its_way_out(objects, said):
     assert any(said in problem for problem in rules_broken(*objects)), rules_broken(*objects)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"forwarded_for": "none"}, 'forwarded_for is "none", but TCP has no fields'),
+        ({"access_log": "common"}, 'access_log is "common", but the Common Log Format is one of HTTP requests'),
+        ({"timeouts": {"client": "1m"}}, "but it is the backend's timeouts.tunnel that ends a TCP session"),
+        ({"timeouts": {"request": "1s"}}, "and this one to its default (10s)."),
+        ({"timeouts": {"keepalive": "1s"}}, 'timeouts.keepalive is "1s"'),
+    ],
+)
+def test_what_works_with_requests_only_is_refused_on_a_tcp_frontend(options, said):
+    (problem,) = rules_broken(vip(), edge(), shop(protocol="tcp"), web(protocol="tcp", **options))
+    assert said in problem
 
 
 def test_backends_behind_one_frontend_bind_clients_by_different_cookies():
