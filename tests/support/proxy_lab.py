@@ -253,8 +253,9 @@ class Lab:
         listeners = {(key, "127.0.0.1", self.port): self.listener for key in document.frontends}
         self.engine.apply(document, listeners)
 
-    async def client(self) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 17))
+    async def client(self, address: str = "127.0.0.1") -> Client:
+        """A client that comes from this address."""
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 17, local_addr=(address, 0)))
         self.clients.append(client)
         return client
 
