@@ -68,7 +68,7 @@ class Engine:
         """
         # Before, so that a server that stays is not taken for down; after, for those that come.
         self.set_health(health or {})
-        self._apply_backends(document, workers)
+        waiting = self._apply_backends(document, workers)
         self.set_health(health or {})
         kept = set(listeners.values())
         enabled = {key: frontend for key, frontend in document.frontends.items() if frontend.enabled}
@@ -80,10 +80,14 @@ class Engine:
             frontend = self._frontends.setdefault(key, FrontendState(key, config))
             frontend.configure(config, self._backends, workers)
         self._apply_listeners(listeners)
+        for session in waiting:
+            session.queue_is_gone()
 
-    def _apply_backends(self, document: Document, workers: int) -> None:
+    def _apply_backends(self, document: Document, workers: int) -> list[Session]:
+        """Returns who waited for a backend that is no longer stated; they choose again once the new routes are in force."""
+        waiting: list[Session] = []
         for key in [key for key in self._backends if key not in document.backends]:
-            self._backends.pop(key).retire()
+            waiting += self._backends.pop(key).retire()
         for key, config in document.backends.items():
             if key in self._backends:
                 self._backends[key].configure(config, workers)
@@ -91,6 +95,7 @@ class Engine:
                 self._backends[key] = BackendState(key, config, workers)
                 if self._announce is not None:
                     self._backends[key].announce = self._announce
+        return waiting
 
     def _apply_listeners(self, listeners: Mapping[ListenKey, socket.socket]) -> None:
         # First all give up what they lose: a place may go from one frontend to another, and with it the socket.

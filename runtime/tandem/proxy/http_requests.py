@@ -134,6 +134,13 @@ class RequestSide(Session):
         self._response, self._response_bytes, self._response_chunks = None, b"", None
         self.tried, self.retries = [], 0
         self.frontend.counters["requests"] += 1
+        self._sent = None
+        self.route()
+
+    def route(self) -> None:
+        request = self._request
+        if request is None:
+            raise AssertionError("a server for no request")
         self.backend = backend = self.frontend.backend_for(request)
         if backend is None:
             self.no_server("no route matches and there is no default backend")
@@ -141,7 +148,10 @@ class RequestSide(Session):
         self.cookie = cookie_value(request.cookie, backend.cookie_name) if backend.cookie_name and request.cookie else b""
         local = self._local() if request.lacks_host else b""
         head = request_head(request, self.client_bytes, self.frontend.config.forwarded_for, backend.cookie_name, local)
-        self._sent, self._sent_bytes = [head], len(head)
+        if self._sent:  # routed before: the heads differ by the backends' cookies, the body is the same
+            self._sent[0] = head
+        else:
+            self._sent, self._sent_bytes = [head], len(head)
         self.find_server(backend)
 
     def _local(self) -> bytes:

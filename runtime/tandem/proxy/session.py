@@ -22,7 +22,7 @@ WRITE_HIGH_BYTES = 512 * 1024
 
 
 class Session(asyncio.BufferedProtocol, Timed):
-    """One accepted connection. Subclasses give ``ready`` (a server is connected) and ``no_server`` (there is none)."""
+    """One accepted connection. Subclasses give ``route``, ``ready`` (a server is connected) and ``no_server`` (there is none)."""
 
     def __init__(self, engine: Engine, frontend: FrontendState) -> None:
         Timed.__init__(self)
@@ -45,6 +45,10 @@ class Session(asyncio.BufferedProtocol, Timed):
         self._queued = False
 
     # What a subclass gives
+
+    def route(self) -> None:
+        """Finds a server of the backend that the frontend's options of now choose."""
+        raise NotImplementedError
 
     def ready(self, reused: bool) -> None:
         """``self.upstream`` is connected."""
@@ -84,17 +88,17 @@ class Session(asyncio.BufferedProtocol, Timed):
         if server is not None:
             self.dispatch(server)
         elif not backend.may_wait(self, now):
-            self.no_server("no server is up")
+            self.no_server("its backend is no longer stated" if backend.gone else "no server is up")
         elif backend.enqueue(self):
             self._queued = True
             self.engine.wheel.set(self, now + backend.queue_s)
         else:
             self.no_server("the queue is full")
 
-    def turned_away(self, why: str) -> None:
-        """The queue that it waited in is no more."""
+    def queue_is_gone(self) -> None:
+        """The backend that it waited for is no longer stated: it chooses again."""
         self._queued = False
-        self.no_server(why)
+        self.route()
 
     def dispatch(self, server: ServerState, fresh: bool = False) -> None:
         """Uses a pooled connection to the server that was taken for this session, or opens one."""
@@ -151,7 +155,10 @@ class Session(asyncio.BufferedProtocol, Timed):
         if backend.config.redispatch or server.gone or not server.up:
             self.tried.append(server)
             self.leave_server()
-            self.find_server(backend)
+            if backend.gone:
+                self.route()
+            else:
+                self.find_server(backend)
         else:
             self.dispatch(server, fresh=True)
 

@@ -100,6 +100,7 @@ class BackendState:
         self.key = key
         self.config = config
         self.workers = workers
+        self.gone = False
         self.active = 0
         self.queue: dict[Session, None] = {}  # in the order of their coming
         self._serving = self._served_anew = False
@@ -151,15 +152,15 @@ class BackendState:
         self.balancer.use([server for server in usable if not server.config.backup] or usable)
         self.serve_queue()
 
-    def retire(self) -> None:
-        """The backend is no longer stated: what runs goes on, nothing new begins."""
+    def retire(self) -> list[Session]:
+        """The backend is no longer stated: what runs goes on, nothing new begins. Returns who waited for it, in order, for them to choose again."""
+        self.gone = True
         for server in self._order:
             self._retire(server)
         self._order, self.marks = [], {}
         self.balancer.use([])
-        waiting, self.queue = self.queue, {}
-        for session in waiting:
-            session.turned_away("its backend is no longer stated")
+        waiting, self.queue = list(self.queue), {}
+        return waiting
 
     def choose(self, session: Session, now: float) -> Optional[ServerState]:
         """The server for a session, taken for it; None when it has to wait (``may_wait`` tells whether that makes sense)."""

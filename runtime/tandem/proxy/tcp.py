@@ -29,6 +29,9 @@ class TcpSession(Session):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.route()
+
+    def route(self) -> None:
         backend = self.frontend.default
         if backend is None:
             self.no_server("the frontend has no backend")

@@ -8,7 +8,7 @@ from typing import Optional
 
 import pytest
 
-from tandem._model import Server
+from tandem._model import Route, Server, Sticky
 from tests.support.proxy_lab import Lab, Request, in_lab, ok, reset, silence, until
 
 
@@ -91,6 +91,71 @@ async def test_a_client_that_leaves_the_queue_leaves_no_trace(lab: Lab):
     await until(lambda: lab.app["queue"] == 1)
     reset(second.writer)
     await until(lambda: lab.app["queue"] == 0)
+
+
+@in_lab
+async def test_those_who_wait_for_a_removed_backend_choose_again_by_the_new_routes(lab: Lab):
+    app = Server("s", "127.0.0.1", (await lab.origin(raw=silence)).port)
+    other = await lab.origin(lambda request: ok(request.target + request["cookie"] + request.body))
+    await lab.serve(app, max_connections=1, sticky=Sticky(type="cookie", cookie_name="OLD"))
+    first, second, third = [await lab.client() for _turn in range(3)]
+    first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["sessions"] == 1)
+    second.send(b"PUT /2 HTTP/1.1\r\nHost: a\r\nCookie: OLD=x; NEW=y; z=1\r\nContent-Length: 4\r\n\r\nbody")
+    third.send(b"GET /3 HTTP/1.1\r\nHost: b\r\n\r\n")
+    await until(lambda: lab.app["queue"] == 2)
+    new = lab.backend("new", Server("n", "127.0.0.1", other.port), sticky=Sticky(type="cookie", cookie_name="NEW"))
+    lab.apply(lab.document(lab.frontend(default_backend="", routes=(Route("new", "a"),)), new))
+    response = await second.response()
+    assert (response.status, response.body) == (200, b"/2OLD=x; z=1body")
+    assert response["set-cookie"].startswith(b"NEW=")
+    assert (await third.response()).status == 503
+
+
+@in_lab
+async def test_those_who_wait_for_a_removed_backend_of_a_removed_frontend_are_told_at_once(lab: Lab):
+    await lab.serve(await lab.origin(raw=silence), max_connections=1)
+    first, second = await lab.client(), await lab.client()
+    first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["sessions"] == 1)
+    second.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["queue"] == 1)
+    lab.apply(lab.document())
+    assert (await asyncio.wait_for(second.response(), 2)).status == 503
+
+
+@in_lab
+async def test_tcp_clients_that_wait_for_a_removed_backend_get_a_server_of_the_new_one(lab: Lab):
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"new" + await reader.readexactly(5))
+        await reader.read(-1)
+
+    new = Server("n", "127.0.0.1", (await lab.origin(raw=greet)).port)
+    await lab.serve(await lab.origin(raw=silence), protocol="tcp", frontend={"protocol": "tcp"}, max_connections=1)
+    _holds, waits = await lab.client(), await lab.client()
+    await until(lambda: lab.app["queue"] == 1)
+    waits.send(b"early")
+    await until(lambda: lab.web["bytes_in"] == 5)
+    lab.apply(lab.document(lab.frontend(protocol="tcp", default_backend="new"), lab.backend("new", new, protocol="tcp")))
+    assert await waits.reader.readexactly(8) == b"newearly"
+
+
+@in_lab
+async def test_a_request_that_was_connecting_when_its_backend_was_removed_goes_on_at_the_new_one(lab: Lab):
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    fillers = [socket.socket() for _turn in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(full.getsockname())
+    await lab.serve(Server("s", "127.0.0.1", full.getsockname()[1]), timeouts={"connect_ms": 150})
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["sessions"] == 1)
+    new = Server("n", "127.0.0.1", (await lab.origin()).port)
+    lab.apply(lab.document(lab.frontend(default_backend="new"), lab.backend("new", new)))
+    assert (await client.response()).status == 200
+    for sock in (*fillers, full):
+        sock.close()
 
 
 @in_lab

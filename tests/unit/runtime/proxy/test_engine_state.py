@@ -149,21 +149,6 @@ async def test_a_request_under_way_at_a_removed_server_is_finished(lab: Lab):
 
 
 @in_lab
-async def test_those_who_wait_for_a_removed_backend_are_told_at_once(lab: Lab):
-    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(-1)
-
-    await lab.serve(await lab.origin(raw=hold), max_connections=1)
-    first, second = await lab.client(), await lab.client()
-    first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    await until(lambda: lab.app["sessions"] == 1)
-    second.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    await until(lambda: lab.app["queue"] == 1)
-    lab.apply(lab.document(lab.frontend(default_backend="")))
-    assert (await asyncio.wait_for(second.response(), 2)).status == 503
-
-
-@in_lab
 async def test_a_removed_frontend_closes_its_listener_and_idle_clients_and_finishes_the_others(lab: Lab):
     go_on = asyncio.Event()
 
