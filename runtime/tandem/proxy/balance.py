@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Optional, Protocol, TypeVar
 
-_RING_MAX = 4096
+_TURNS_MAX = 4096
 
 
 class Candidate(Protocol):
@@ -30,22 +30,46 @@ class Candidate(Protocol):
 C = TypeVar("C", bound=Candidate)
 
 
-def smooth_ring(weights: Sequence[int]) -> list[int]:
-    """Indexes in smooth weighted round-robin order (as nginx interleaves them): 5, 1, 1 gives 0 0 1 0 2 0 0. Weight 0 does not appear."""
-    divisor = math.gcd(*weights) if len(weights) > 1 else max(1, *weights, 1)
-    shares = [weight // (divisor or 1) for weight in weights]
+class _Equals:
+    """Servers of one weight. The one at ``next`` has had no more turns than the others, so ``credit``, its own, is the highest of them."""
+
+    __slots__ = ("credit", "members", "next", "share")
+
+    def __init__(self, share: int) -> None:
+        self.share = share
+        self.members: list[int] = []
+        self.next = self.credit = 0
+
+
+def smooth_turns(weights: Sequence[int]) -> Iterator[int]:
+    """Indexes in smooth weighted round-robin order (as nginx interleaves them), once through: 5, 1, 1 gives 0 0 1 0 2 0 0. Weight 0 has no turn.
+
+    In each turn all earn credit by their weight, and who has most pays for all. Those of one weight take turns among themselves, so that a turn
+    costs as much as there are different weights, not servers.
+    """
+    divisor = math.gcd(*weights) or 1
+    shares = [weight // divisor for weight in weights]
     total = sum(shares)
-    if total > _RING_MAX:
-        shares = [max(1, share * _RING_MAX // total) if share else 0 for share in shares]
+    if total > _TURNS_MAX:
+        shares = [max(1, share * _TURNS_MAX // total) if share else 0 for share in shares]
         total = sum(shares)
-    current = [0] * len(shares)
-    ring = []
+    groups = {share: _Equals(share) for share in shares if share}
+    for index, share in enumerate(shares):
+        if share:
+            groups[share].members.append(index)
     for _turn in range(total):
-        current = [have + share for have, share in zip(current, shares)]
-        best = max(range(len(shares)), key=lambda index: (current[index], -index))
-        current[best] -= total
-        ring.append(best)
-    return ring
+        for group in groups.values():
+            group.credit += group.share
+        best = max(groups.values(), key=_standing)
+        yield best.members[best.next]
+        best.next += 1
+        if best.next == len(best.members):
+            best.next = 0
+            best.credit -= total
+
+
+def _standing(group: _Equals) -> tuple[int, int]:
+    return group.credit, -group.members[group.next]
 
 
 @functools.lru_cache(maxsize=65536)
@@ -73,15 +97,26 @@ class Balancer:
     def __init__(self, method: str) -> None:
         self.method = method
         self._usable: list[Candidate] = []
+        self._weights: list[int] = []
+        # The turns are found as they come, and kept: finding all at once would stall a worker for the tenth of a second with hundreds of weights.
         self._ring: list[Candidate] = []
+        self._turns: Iterator[Candidate] = iter(())
         self._turn = 0
+        self._attempts = range(0)
 
     def use(self, candidates: Sequence[Candidate]) -> None:
-        """The servers that may be chosen now, in the order of the backend."""
-        self._usable = [candidate for candidate in candidates if candidate.weight]
-        order = smooth_ring([candidate.weight for candidate in self._usable]) if self._usable else []
-        self._ring = [self._usable[index] for index in order]
-        self._turn = self._turn % len(self._ring) if self._ring else 0
+        """The servers that may be chosen now, in the order of the backend. Nothing begins anew if they and their weights are as before."""
+        usable = [candidate for candidate in candidates if candidate.weight]
+        weights = [candidate.weight for candidate in usable]
+        if usable == self._usable and weights == self._weights:
+            return
+        self._usable, self._weights = usable, weights
+        # Not always from the first, or it would get more than its share where servers come and go often.
+        first = self._turn % len(usable) if usable else 0
+        order = usable[first:] + usable[:first]
+        self._ring, self._turn = [], -1
+        self._attempts = range(_TURNS_MAX + len(usable) if usable else 0)  # once through the ring, at least
+        self._turns = map(order.__getitem__, smooth_turns([candidate.weight for candidate in order]))
 
     def usable(self) -> list[Candidate]:
         """Those that may be chosen, full or not."""
@@ -109,11 +144,17 @@ class Balancer:
 
     def _next_in_turn(self, tried: Collection[Candidate]) -> Optional[Candidate]:
         ring = self._ring
-        for _attempt in range(len(ring)):
+        for attempt in self._attempts:
             self._turn += 1
             if self._turn >= len(ring):
-                self._turn = 0
+                found = next(self._turns, None)
+                if found is None:
+                    self._turn = 0
+                else:
+                    ring.append(found)
             candidate = ring[self._turn]
             if not candidate.full and candidate not in tried:
                 return candidate
+            if attempt == len(self._usable) and not any(not candidate.full and candidate not in tried for candidate in self._usable):
+                return None
         return None

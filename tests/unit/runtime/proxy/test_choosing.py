@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from dataclasses import dataclass
 
 import pytest
 
 from tandem.proxy.access_log import format_entry
-from tandem.proxy.balance import Balancer, rendezvous, smooth_ring
+from tandem.proxy.balance import Balancer, rendezvous, smooth_turns
 from tandem.proxy.sticky import SourceTable, mark_in, own_cookie_name, renewal_due, server_mark, set_cookie
 from tandem.proxy.wheel import NEVER, TICK_S, Timed, Wheel
 
@@ -38,13 +39,54 @@ def names(made: Balancer, count: int, client: str = "") -> str:
     [([1, 1], [0, 1]), ([5, 1, 1], [0, 0, 1, 0, 2, 0, 0]), ([2, 0, 2], [0, 2]), ([0], []), ([7], [0]), ([256, 128], [0, 1, 0])],
 )
 def test_a_ring_interleaves_by_weight(weights, ring):
-    assert smooth_ring(weights) == ring
+    assert list(smooth_turns(weights)) == ring
 
 
 def test_a_ring_of_many_heavy_servers_is_bounded_and_forgets_nobody():
-    ring = smooth_ring([256, 255, 1] * 40)
+    ring = list(smooth_turns([256, 255, 1] * 40))
     assert len(ring) <= 4096 + 40
     assert set(ring) == set(range(120))
+
+
+def smooth_by_the_book(weights):
+    """Each earns its weight, the one with most pays what all earned (nginx's ngx_http_upstream_get_peer)."""
+    credit = [0] * len(weights)
+    for _turn in range(sum(weights)):
+        credit = [have + weight for have, weight in zip(credit, weights)]
+        best = credit.index(max(credit))
+        credit[best] -= sum(weights)
+        yield best
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_turns_are_those_of_smooth_weighted_roundrobin(seed):
+    weights = [random.Random(seed * 100 + n).choice([1, 1, 2, 3, 7]) for n in range(1 + seed % 9)]
+    assert list(smooth_turns([*weights, 1])) == list(smooth_by_the_book([*weights, 1]))
+
+
+def test_turns_are_found_as_they_come_and_go_on_where_nothing_has_changed(monkeypatch):
+    found = []
+    monkeypatch.setattr("tandem.proxy.balance.smooth_turns", lambda weights: (found.append(turn) or turn for turn in smooth_turns(weights)))
+    servers = [Candidate(chr(ord("a") + n), 100 + n % 3) for n in range(20)]
+    made = balancer("roundrobin", *servers)
+    assert found == []
+    first = names(made, 3)
+    made.use(list(servers))
+    assert len(found) == 3
+    assert first + names(made, 3) == names(balancer("roundrobin", *servers), 6)
+    servers[0].weight = 255
+    made.use(servers)
+    assert Counter(names(made, 2000)).most_common(1)[0][0] == "a"
+
+
+def test_roundrobin_finds_the_one_that_is_free_and_gives_up_soon_when_there_is_none():
+    light, heavy = Candidate("l", 1), Candidate("h", 256, full=True)
+    made = balancer("roundrobin", heavy, light)
+    assert names(made, 3) == "lll"
+    light.full = True
+    before = made._turn
+    assert made.choose("") is None
+    assert made._turn - before < 5
 
 
 def test_roundrobin_takes_turns_by_weight():
