@@ -166,6 +166,8 @@ def read_response(raw: bytes, request_method: bytes, former: Optional[Head] = No
     match = _RESPONSE.fullmatch(raw)
     if match is None:
         raise BadMessage(502, "a response head that is not HTTP/1.1 (RFC 9112 4)")
+    if raw.count(b"\n", match.start(4)) > FIELDS_MAX + 1:
+        raise BadMessage(502, f"a response of more than {FIELDS_MAX} fields")
     head = Head(raw, 0 if match[1] == b"0" else 1, match.start(4))
     head.status, head.method = int(match[2]), request_method
     seen: dict[bytes, bytes] = {}

@@ -271,7 +271,12 @@ REFUSED_RESPONSES = {
     "RFC 9112 6.1: a coding besides chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
     "RFC 9112 6.1: chunked in HTTP/1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
     "RFC 9110 5.5: NUL in a value": b"HTTP/1.1 200 OK\r\nX: \0\r\n\r\n",
+    "RFC 9110 5.4: 101 fields": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n",
 }
+
+
+def test_a_response_of_100_fields_is_taken():
+    assert http1.read_response(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100 + b"\r\n", b"GET").status == 200
 
 
 @pytest.mark.parametrize("raw", REFUSED_RESPONSES.values(), ids=REFUSED_RESPONSES)
