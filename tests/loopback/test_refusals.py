@@ -137,6 +137,14 @@ def test_a_port_that_another_process_holds_is_told_with_who_holds_it(node):
         node.refuses("frontend", {**node.frontend, "port": port}, words)
 
 
+def test_a_heartbeat_port_that_another_process_holds_is_told(node):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((NODES["master"]["address"], 0))
+        port = other.getsockname()[1]
+        moved = {**node.load_balancer, "heartbeat": {**node.load_balancer["heartbeat"], "port": port}}
+        node.refuses("load_balancer", moved, ["heartbeat.port", str(port), NODES["master"]["address"], "Address already in use", "another port"])
+
+
 def test_an_address_outside_every_interfaces_network_is_told_with_the_networks(node):
     taken = {"name": "edge", "floating_ips": ["shop-ip", "far-ip"]}
     far = {"name": "far-ip", "address": "203.0.113.9/24"}
