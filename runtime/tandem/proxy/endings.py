@@ -1,4 +1,4 @@
-"""How a connection is broken off so that the peer notices."""
+"""How a connection is ended, in order or broken off, so that the peer notices."""
 
 from __future__ import annotations
 
@@ -20,3 +20,12 @@ def reset(transport: asyncio.Transport) -> None:
         with contextlib.suppress(OSError):  # closed already
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
+
+
+def end_writing(transport: asyncio.Transport) -> None:
+    """Says that no more comes from us, once what is unsent has gone out.
+
+    If the peer has broken the connection off and the loop has not seen that yet, the kernel refuses (ENOTCONN); what is read next tells it.
+    """
+    with contextlib.suppress(OSError):
+        transport.write_eof()

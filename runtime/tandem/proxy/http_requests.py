@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Optional
 from . import http1
 from .access_log import format_entry
 from .chunked import ChunkedBody
+from .endings import end_writing
 from .http1 import BadMessage, Head
 from .http1_write import cookie_value, error_response, request_head
 from .session import Session
@@ -278,7 +279,7 @@ class RequestSide(Session):
         if self.client_done or (self._body_done and not self._unread and not left_over and self._status < 400):
             self.transport.close()
             return
-        self.transport.write_eof()
+        end_writing(self.transport)
         self.transport.resume_reading()
 
     def _drop_upstream(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Optional, cast
 
-from .endings import reset
+from .endings import end_writing, reset
 from .state import BackendState, FrontendState, ServerState
 from .upstream import Upstream
 from .wheel import Timed
@@ -278,7 +278,7 @@ class Session(asyncio.BufferedProtocol, Timed):
         if self.client_done or self.upstream is None or self.upstream.broken:
             self.finish_tunnel()
         elif self.transport.can_write_eof():
-            self.transport.write_eof()
+            end_writing(self.transport)
 
     def finish_tunnel(self) -> None:
         if self.upstream is not None and self.upstream.broken:

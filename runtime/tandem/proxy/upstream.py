@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Optional, cast
 
-from .endings import reset
+from .endings import end_writing, reset
 from .state import IDLE_MAX, IDLE_S, ServerState
 from .wheel import Timed
 
@@ -70,7 +70,7 @@ class Upstream(asyncio.BufferedProtocol, Timed):
         """The client sends no more."""
         if not self._write_ended and self.transport.can_write_eof() and not self.transport.is_closing():
             self._write_ended = True
-            self.transport.write_eof()
+            end_writing(self.transport)
 
     def close(self) -> None:
         self.session = None

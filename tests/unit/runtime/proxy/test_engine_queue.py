@@ -9,6 +9,7 @@ from typing import Optional
 import pytest
 
 from tandem._model import Route, Server, Sticky
+from tandem.proxy.http_requests import PENDING_BYTES_MAX
 from tests.support.proxy_lab import Lab, Request, in_lab, ok, reset, silence, until
 
 
@@ -91,6 +92,21 @@ async def test_a_client_that_leaves_the_queue_leaves_no_trace(lab: Lab):
     await until(lambda: lab.app["queue"] == 1)
     reset(second.writer)
     await until(lambda: lab.app["queue"] == 0)
+
+
+@in_lab
+async def test_a_client_that_has_gone_unseen_disturbs_nobody_when_it_is_told_that_there_is_no_server(lab: Lab):
+    await lab.serve(await lab.origin(raw=silence), max_connections=1, timeouts={"queue_ms": 100})
+    first, second = await lab.client(), await lab.client()
+    first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["sessions"] == 1)
+    second.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.app["queue"] == 1)
+    second.send(b"x" * PENDING_BYTES_MAX)
+    await until(lambda: lab.web["bytes_in"] > PENDING_BYTES_MAX)
+    second.writer.close()  # it is not read from any more, so its end is not seen; our answer meets a reset, and so does the end after it
+    await until(lambda: lab.web["connections"] == 1)
+    assert lab.app["queue_timeouts"] == 1
 
 
 @in_lab
