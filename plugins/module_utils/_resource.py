@@ -23,6 +23,7 @@ from ._hardware import Evidence, from_plain, kept_of, read_compared, read_identi
 from ._model import (
     KINDS,
     Document,
+    FloatingIP,
     LoadBalancer,
     ModelError,
     Option,
@@ -97,7 +98,7 @@ class Transaction:
             have = self._have()
             want, changes = self._want(have, change)
             separate = self._separate(have, want, pairs)
-            deployed = deploy(self.module, self.paths, lambda: self._refuse_taken(have, want)) if deploy else False
+            deployed = self._deployed(deploy, lambda: self._refuse_taken(have, want))
             behind = not changes and self._behind(want)
             result = {**self._result(want, changes, shown), **separate}
             if self.module.check_mode:
@@ -110,6 +111,13 @@ class Transaction:
                 self._note_compared(want)
             result["changed"] = result["changed"] or deployed or behind
         self.module.exit_json(**result)
+
+    def _deployed(self, deploy: Optional[Deploy], before: Callable[[], None]) -> bool:
+        """Whether ``deploy`` changes the node. ``before`` is called before anything is changed, also where nothing is to be deployed."""
+        if deploy:
+            return deploy(self.module, self.paths, before)
+        before()
+        return False
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -157,7 +165,8 @@ class Transaction:
         """Compares hardware before anything is changed. Raises ModelError where it is the same; asks the controller for what a new pair lacks."""
         self.evidence = self._evidence()
         stated = [want.load_balancers[key] for key in pairs]
-        self._ask_for_peers([one for one in stated if one.key not in have.load_balancers or have.load_balancers[one.key].nodes != one.nodes])
+        fresh = [one for one in stated if one.key not in have.load_balancers or have.load_balancers[one.key].nodes != one.nodes]
+        self._ask_for_peers({peer for one in fresh for peer in self._peers(one) if not self.evidence.pairs(peer)})
         found = {one.key: separation(one, self.node, self.evidence) for one in stated}
         refused = [refusal(one, found[one.key]) for one in stated if found[one.key].result == "violated" and not one.allow_same_hardware]
         if refused:
@@ -170,31 +179,36 @@ class Transaction:
 
     def _refuse_taken(self, have: Document, want: Document) -> None:
         """Raises ModelError where another machine answers for an address that this node newly takes part in holding."""
-        before = {have.floating_ips[name].ip for one in self._own(have) for name in one.floating_ips}
-        problems = []
+        before = {_place(have.floating_ips[name]) for one in self._own(have) for name in one.floating_ips}
+        problems, unknown = [], set()
         for one in self._own(want):
-            new = [want.floating_ips[name] for name in one.floating_ips if want.floating_ips[name].ip not in before]
-            others = [member for member in one.nodes if member.node != self.node]
-            known = [link for member in others if member.node in self.evidence.fresh for link in self.evidence.fresh[member.node].links.split()]
-            found = probe(new, [member.address for member in others], known)
+            new = [want.floating_ips[name] for name in one.floating_ips if _place(want.floating_ips[name]) not in before]
+            peers = self._peers(one)
+            known = [link for peer in peers if peer in self.evidence.fresh for link in self.evidence.fresh[peer].links.split()]
+            found = probe(new, list(peers.values()), known)
             problems += found.problems
+            unknown |= set(peers) - set(self.evidence.fresh) if found.problems else set()
             for sentence in found.unprobed:
                 self.module.warn(sentence)
         if problems:
+            self._ask_for_peers(unknown)  # the stranger may be a peer whose interfaces nobody has told us of yet
             raise ModelError(*problems)
 
     def _own(self, document: Document) -> list[LoadBalancer]:
         return [one for _key, one in sorted(document.load_balancers.items()) if self.node in {member.node for member in one.nodes}]
+
+    def _peers(self, load_balancer: LoadBalancer) -> dict[str, str]:
+        """The other nodes of a load balancer, with their own addresses."""
+        return {member.node: member.address for member in load_balancer.nodes if member.node != self.node}
 
     def _evidence(self) -> Evidence:
         known = (self.module.params.get("tandem_peers") or {}).get("known") or {}
         fresh = {str(name): from_plain(one) for name, one in known.items()}
         return Evidence(read_identity(), fresh, read_compared(self.paths.hardware))
 
-    def _ask_for_peers(self, fresh: Sequence[LoadBalancer]) -> None:
-        """Ends the module when the controller can still find out what is not known of the peers of new load balancers."""
+    def _ask_for_peers(self, unknown: set[str]) -> None:
+        """Ends the module when the controller can still find out what is not known of the hardware of peers."""
         given = self.module.params.get("tandem_peers") or {}
-        unknown = {member.node for one in fresh for member in one.nodes if member.node != self.node and not self.evidence.pairs(member.node)}
         if given.get("ask") and unknown:
             self.module.exit_json(changed=False, needs_peers=sorted(unknown), tandem_hardware=self.evidence.own.plain())
 
@@ -264,6 +278,11 @@ class Transaction:
     def _remove_secrets(self, marks: set[str]) -> None:
         for mark in sorted(marks):
             self.store.remove_secret(mark)
+
+
+def _place(floating_ip: FloatingIP) -> tuple[str, str, str]:
+    """Where a floating IP is held: what is held elsewhere now is newly taken."""
+    return floating_ip.ip, floating_ip.attach, floating_ip.interface
 
 
 def run_object(cls: Any, deploy: Optional[Deploy] = None) -> None:

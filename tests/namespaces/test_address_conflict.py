@@ -16,6 +16,7 @@ from tests.support.collection import link_collection, packed_bundle
 
 IN_PLACE = [{"name": "vip", "address": f"{VIP}/24"}, {"name": "vip6", "address": f"{VIP6}/64"}]
 STRANGER = "client"
+MOVED = "10.99.0.101"
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +26,20 @@ def collections(tmp_path_factory):
 
 @pytest.fixture
 def state(hosts, collections):
-    """Runs the module config on a node with a pair of in-place floating IPs, as Ansible would run it there."""
+    """Runs the module config on a node with a pair of in-place floating IPs, or a ``module`` as it is, as Ansible would run it there."""
 
-    def run(node, check=False, limits=(), peers=None, **options):
+    def run(node, check=False, limits=(), peers=None, module="", **options):
         nodes = {role: {"node": name, "address": address(name)} for role, name in zip(("master", "backup"), NODES)}
         edge = {"name": "edge", **nodes, "allow_same_hardware": True, "floating_ips": IN_PLACE, "heartbeat": {"virtual_router_id": 77}, **options}
         arguments = {
             "node": node,
             "prefix": hosts.paths(node).prefix,
             "bundle": packed_bundle(),
-            "load_balancers": [edge],
+            **(options if module else {"load_balancers": [edge]}),
             "_ansible_check_mode": check,
         }
         arguments["tandem_peers"] = {"known": peers or {}}
-        name = "ansible_collections.tandem.lb.plugins.modules.config"
+        name = f"ansible_collections.tandem.lb.plugins.modules.{module or 'config'}"
         code = f"import runpy; runpy.run_module({name!r}, run_name='__main__')"
         hosts.paths(node).below(".").mkdir(exist_ok=True)
         ran = subprocess.run(
@@ -60,7 +61,7 @@ def state(hosts, collections):
     yield run
     for node in NODES:
         hosts.kill(node)
-        for ip in (f"{VIP}/24", f"{VIP6}/64"):
+        for ip in (f"{VIP}/24", f"{MOVED}/24", f"{VIP6}/64"):
             hosts.on(node, "ip", "addr", "del", ip, "dev", "eth0", check=False)
         shutil.rmtree(hosts.folder / node, ignore_errors=True)
 
@@ -92,6 +93,29 @@ def test_an_address_that_a_stranger_holds_is_refused_and_nothing_is_changed(host
         assert time.monotonic() - began < 20
     assert not hosts.paths("lb-a").desired.exists()
     assert not hosts.paths("lb-a").releases.exists()
+
+
+def test_an_address_in_use_is_not_moved_to_one_that_a_stranger_holds(hosts, state, stranger):
+    assert [state(node).get("changed") for node in NODES] == [True, True]
+    eventually(lambda: hosts.holds("lb-a"))
+    hardware = stranger(f"{MOVED}/24")
+    before = hosts.paths("lb-a").desired.read_bytes()
+    for check in (True, False):
+        refused = state("lb-a", check=check, module="floating_ip", name="vip", address=f"{MOVED}/24")
+        assert refused.get("failed") is True, refused
+        assert f'address is "{MOVED}"' in refused["msg"]
+        assert hardware in refused["msg"]
+    assert hosts.paths("lb-a").desired.read_bytes() == before
+    assert hosts.holds("lb-a")
+
+
+def test_an_address_in_use_is_moved_to_a_free_one_on_both_nodes(hosts, state):
+    assert [state(node).get("changed") for node in NODES] == [True, True]
+    eventually(lambda: hosts.holds("lb-a"))
+    for node in NODES:
+        moved = state(node, module="floating_ip", name="vip", address=f"{MOVED}/24")
+        assert moved.get("changed") is True, moved
+        eventually(lambda: hosts.holds("lb-a", MOVED) and not hosts.holds("lb-a"))
 
 
 def test_a_peer_is_known_by_its_interfaces_where_its_own_address_is_in_another_network(state, stranger):
