@@ -8,7 +8,7 @@ dataclass (``interval_ms=3000``), and the *stored* form of the document (the dat
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, TypeVar
 
@@ -17,6 +17,8 @@ from ._values import duration_ms, duration_text, fingerprint
 
 T = TypeVar("T")
 Reader = Callable[[str], str]
+
+_SECRET = "(hidden)"
 
 
 @dataclass(frozen=True)
@@ -152,8 +154,7 @@ def _from_options(cls: Any, options: Mapping[str, Any], have: Any, place: _Place
     rows = declared(cls)
     unknown = sorted(set(options) - {name for name, *_rest in rows}, key=str)
     if unknown:
-        names = ", ".join(name for name, *_rest in rows)
-        raise place.inner(str(unknown[0])).wrong(options[unknown[0]], "but there is no such option", f"Options are: {names}.")
+        raise place.inner(str(unknown[0])).wrong(options[unknown[0]], "but there is no such option", f"Options are: {_names_of(cls)}.")
     values = {}
     for name, field_name, declaration, default in rows:
         given = options.get(name)
@@ -170,6 +171,10 @@ def _from_options(cls: Any, options: Mapping[str, Any], have: Any, place: _Place
     return _made(cls, values)
 
 
+def _names_of(cls: Any) -> str:
+    return ", ".join(name for name, *_rest in declared(cls))
+
+
 def _made(cls: Any, values: dict[str, Any]) -> Any:
     made = cls(**values)
     canonical = getattr(made, "canonical", None)
@@ -179,9 +184,13 @@ def _made(cls: Any, values: dict[str, Any]) -> Any:
 def _read(given: Any, have: Any, declaration: Option, place: _Place, secrets: dict[str, str]) -> Any:
     kind = declaration.kind
     if kind == "object":
+        if not isinstance(given, Mapping):
+            raise _no_map(given, declaration, place)
         # Ansible fills the suboptions that were left out with None, so "{}" arrives as a dict of Nones: both clear.
         cleared = not any(item is not None for item in given.values())
-        return declaration.of() if cleared else _from_options(declaration.of, given, have, place, secrets)
+        return _from_options(declaration.of, given, None if cleared else have, place, secrets)
+    if kind in ("objects", "strings") and not isinstance(given, (list, tuple)):
+        raise place.wrong(given, "but it is a list", "Give one, such as [].")
     if kind == "objects":
         return _read_members(given, have, declaration, place, secrets)
     if kind == "strings":
@@ -199,20 +208,31 @@ def _read(given: Any, have: Any, declaration: Option, place: _Place, secrets: di
     return value
 
 
+def _no_map(given: Any, declaration: Option, place: _Place) -> ModelError:
+    return place.wrong(given, "but it is a map of options", f"Options are: {_names_of(declaration.of)}.")
+
+
 def _read_members(given: Any, have: Any, declaration: Option, place: _Place, secrets: dict[str, str]) -> tuple[Any, ...]:
     key = declaration.key
     before = {getattr(item, key): item for item in have or ()} if key else {}
     members: list[Any] = []
     for index, item in enumerate(given):
-        label = str(item.get(key) or index) if key else str(index)
-        inner = _Place(place.where, f"{place.path}[{label}]")
-        members.append(_from_options(declaration.of, item, before.get(item.get(key)), inner, secrets))
-    if key:
-        names = [getattr(member, key) for member in members]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise place.wrong(twice[0], f"which is the {key} of two members", f"Give every member a {key} of its own.")
+        if not isinstance(item, Mapping):
+            raise _no_map(item, declaration, _Place(place.where, f"{place.path}[{index}]"))
+        name = item.get(key)
+        known = before.get(name) if isinstance(name, str) else None
+        inner = _Place(place.where, f"{place.path}[{name or index}]")
+        members.append(_from_options(declaration.of, item, known, inner, secrets))
+    _refuse_same_key(members, declaration, place)
     return tuple(members)
+
+
+def _refuse_same_key(members: Sequence[Any], declaration: Option, place: _Place) -> None:
+    key = declaration.key
+    names = [getattr(member, key) for member in members] if key else []
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise place.wrong(twice[0], f"which is the {key} of two members", f"Give every member a {key} of its own.")
 
 
 def _read_scalar(given: Any, declaration: Option, place: _Place) -> Any:
@@ -227,7 +247,7 @@ def _read_scalar(given: Any, declaration: Option, place: _Place) -> Any:
             raise place.wrong(given, "but it is a whole number", "Give one.")
         return _in_range(given, declaration, place, str)
     if not isinstance(given, str):
-        raise place.wrong(given, "but it is a text", "Put it in quotes.")
+        raise place.wrong(_SECRET if declaration.secret else given, "but it is a text", "Put it in quotes.")
     if declaration.choices and given not in declaration.choices:
         raise place.wrong(given, f"which is none of {', '.join(declaration.choices)}", "Give one of them.")
     return _called(declaration.read, given, place, secret=declaration.secret) if declaration.read else given
@@ -247,7 +267,7 @@ def _called(read: Callable[[Any], Any], given: Any, place: _Place, *, secret: bo
         return read(given)
     except ValueError as error:
         rule, way_out = error.args
-        raise place.wrong("(hidden)" if secret else given, rule, way_out) from None
+        raise place.wrong(_SECRET if secret else given, rule, way_out) from None
 
 
 def _from_stored(cls: Any, data: Any, place: _Place) -> Any:

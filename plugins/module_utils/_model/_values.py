@@ -186,6 +186,10 @@ def status_ranges(given: str) -> list[tuple[int, int]]:
 
 
 def heartbeat_key(given: str) -> str:
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise ValueError("which is no text in Unicode", "Make one with: openssl rand -hex 32") from None
     if given and len(given) < 16:
         raise ValueError("but a shared key has 16 characters or more", "Make one with: openssl rand -hex 32")
     return given

@@ -74,6 +74,12 @@ WRONG = {
     "a floating IP in use": ("floating_ip", {"name": "shop-ip", "state": "absent"}, ["absent", 'load balancer "edge"', "Remove these first"]),
     "a backend in use": ("backend", {"load_balancer": "edge", "name": "shop", "state": "absent"}, ["absent", 'frontend "edge/web"']),
     "a load balancer in use": ("load_balancer", {"name": "edge", "state": "absent"}, ['backend "edge/shop"', 'frontend "edge/web"', "cascade: true"]),
+    "a node of which nothing is said": ("load_balancer", {"name": "edge", "master": {}}, ["master.node is not given", "no default"]),
+    "a new pair without nodes": (
+        "load_balancer",
+        {"name": "new", "master": {"node": None, "address": None}, "backup": {}},
+        ["master.node is not given", "no default"],
+    ),
     "a short key": ("load_balancer", {"name": "edge", "heartbeat": {"key": "tooshort"}}, ["heartbeat.key", "16 characters", "openssl"]),
     "emptying a node by leaving all out": ("config", {"state": "overridden"}, ["overridden", "all 4", "allow_empty: true"]),
     "the same object twice": ("config", {"backends": [BACKEND, BACKEND]}, ['"edge/shop"', "given twice", "once"]),
