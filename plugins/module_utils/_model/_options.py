@@ -295,7 +295,9 @@ def _stored_value(value: Any, declaration: Option, place: _Place) -> Any:
         if not isinstance(value, list):
             raise place.wrong(value, "but it is a list", "The document is broken; state it again with the modules.")
         if kind == "objects":
-            return tuple(_from_stored(declaration.of, item, place) for item in value)
+            members = tuple(_from_stored(declaration.of, item, place) for item in value)
+            _refuse_same_key(members, declaration, place)
+            return members
         return tuple(_read_scalar(item, declaration, place) for item in value)
     if kind == "labels":
         if not isinstance(value, dict):

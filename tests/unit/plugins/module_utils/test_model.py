@@ -232,6 +232,7 @@ def test_users_of_an_object_are_listed():
         lambda data: data["objects"]["floating_ips"]["vip"].pop("address"),
         lambda data: data["objects"]["floating_ips"]["vip"].update(name="other"),
         lambda data: data["objects"]["backends"]["edge/shop"].update(servers={}),
+        lambda data: data["objects"]["backends"]["edge/shop"]["servers"].extend(data["objects"]["backends"]["edge/shop"]["servers"]),
         lambda data: data["objects"]["backends"]["edge/shop"]["timeouts"].update(connect_ms="5s"),
         lambda data: data["objects"]["frontends"].update({"edge/web": None}),
     ],
