@@ -14,7 +14,7 @@ from ._hardware import Evidence, read_compared, read_identity, separation
 from ._model import Document, LoadBalancer, ModelError, Problem, known, to_options
 from ._node import NODE_ARGUMENTS
 from ._paths import Paths
-from ._resource import is_listening, told
+from ._resource import is_listening, read_document, told
 from ._store import Store
 
 Status = Mapping[str, Any]
@@ -25,7 +25,7 @@ def run_info() -> None:
     module = AnsibleModule({"name": {"type": "str"}, **NODE_ARGUMENTS}, supports_check_mode=True)
     paths = Paths(module.params["prefix"])
     with told(module):
-        document = Store(paths).read()
+        document = read_document(module, Store(paths))
         evidence = Evidence(read_identity(), {}, read_compared(paths.hardware))
         proxy, keepalive = _status(paths.proxy_socket), _status(paths.keepalive_socket)
         result = {

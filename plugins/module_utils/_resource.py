@@ -79,6 +79,15 @@ def is_listening(path: Path) -> bool:
     return True
 
 
+def read_document(module: AnsibleModule, store: Store) -> Document:
+    """The document in force; in check mode with what the play's earlier tasks would have made of it."""
+    have = store.read()
+    assumed = (module.params.get("tandem_assumed") or {}).get(store.paths.prefix)
+    if module.check_mode and assumed and assumed.get("generation") == have.generation:
+        return Document.from_stored({"schema": 1, **assumed})
+    return have
+
+
 class Transaction:
     """One module's run against the document of one node."""
 
@@ -95,7 +104,7 @@ class Transaction:
         ``pairs`` are the load balancers that this run states: their nodes must be on separate hardware.
         """
         with told(self.module), self._locked():
-            have = self._have()
+            have = read_document(self.module, self.store)
             want, changes = self._want(have, change)
             separate = self._separate(have, want, pairs)
             deployed = self._deployed(deploy, lambda: self._refuse_taken(have, want))
@@ -138,14 +147,6 @@ class Transaction:
         if wait_ms > _LOCK_TIMEOUT_MS_MAX:
             raise ModelError(Problem("", "lock_timeout", given, "which is outside 0 to 1h", "Give a value within the limits."))
         return wait_ms / 1000
-
-    def _have(self) -> Document:
-        """The document in force; in check mode with what the play's earlier tasks would have made of it."""
-        have = self.store.read()
-        assumed = (self.module.params.get("tandem_assumed") or {}).get(self.paths.prefix)
-        if self.module.check_mode and assumed and assumed.get("generation") == have.generation:
-            return Document.from_stored({"schema": 1, **assumed})
-        return have
 
     def _assumed(self, want: Document) -> dict[str, Any]:
         stored = want.to_stored()

@@ -21,7 +21,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Reads only.
+    description: Reads only. In check mode it tells of the objects that earlier tasks of the play would have made as well.
   diff_mode:
     support: N/A
     description: Changes nothing.

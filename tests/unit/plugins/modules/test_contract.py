@@ -118,6 +118,9 @@ def test_in_check_mode_a_play_goes_on_from_what_its_earlier_tasks_would_have_mad
         answer = host.run(module, check=True, tandem_assumed=assumed, **options)
         assert answer.result.get("changed") is True, answer.output
         assumed = answer.result["ansible_facts"]["tandem_assumed"]
+    told = host.run("load_balancer_info", check=True, name="edge", tandem_assumed=assumed)
+    assert [one["name"] for one in told.result["load_balancers"][0]["backends"]] == ["shop"], told.output
+    assert host.run("load_balancer_info", tandem_assumed=assumed).result["load_balancers"] == [], "what is assumed counts in check mode alone"
     assert host.tree() == bare
 
 
