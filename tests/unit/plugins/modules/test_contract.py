@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.support.collection import CHECKOUT
 from tests.support.objects import ALL, BACKEND, FLOATING_IP, FRONTEND, KEY, LOAD_BALANCER, SERVERS
 
 POOL = "127.0.0.100-127.0.0.103/8"
@@ -36,6 +37,10 @@ WORKED = {
     "frontend absent": (ALL, {"load_balancer": "edge", "name": "web", "state": "absent"}),
 }
 
+READING = {"load_balancer_info"}
+# What check mode foretells.
+FIELDS = ("diff", "digest", "generation", "object", "objects", "changes", "floating_ips", "separation", "release", "previous", "done")
+
 
 @pytest.fixture
 def given(host, seed):
@@ -63,11 +68,28 @@ def test_check_apply_check_apply_gives_changed_changed_ok_ok(given, case):
     again = host.run(module, **options)
     answers = [first, applied, second, again]
     assert [answer.result.get("changed") for answer in answers] == [True, True, False, False], [a.output for a in answers]
-    for field in ("diff", "digest", "generation", "object", "objects", "release", "done"):
+    for field in FIELDS:
         assert first.result.get(field) == applied.result.get(field), field
     assert second.result["diff"] == again.result["diff"] == {"before": "", "after": ""}
     assert first.result["diff"]["before"] != first.result["diff"]["after"]
     assert not any(KEY in answer.output for answer in answers), "a secret was told"
+
+
+def test_every_module_is_held_to_the_contract():
+    modules = {path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py")}
+    assert {case.split()[0] for case in WORKED} | READING == modules
+
+
+def test_what_only_reads_tells_the_same_with_check_mode_and_without_and_changes_nothing(given):
+    for objects in ({}, ALL):
+        host = given(objects)
+        tree = host.tree()
+        answers = [host.run("load_balancer_info", check=check).result for check in (True, False)]
+        for answer in answers:
+            assert answer["changed"] is False
+            answer.pop("invocation", None)  # ansible-core before 2.21 repeats the arguments
+        assert answers[0] == answers[1]
+        assert host.tree() == tree
 
 
 def test_the_order_of_lists_without_an_order_is_no_change(given):
