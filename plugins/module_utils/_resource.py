@@ -117,7 +117,8 @@ class Transaction:
             elif behind:
                 self._load(want.generation)
             if pairs and not self.module.check_mode:
-                self._note_compared(want)
+                with self._harmless():
+                    self._note_compared(want)
             result["changed"] = result["changed"] or deployed or behind
         self.module.exit_json(**result)
 
@@ -236,26 +237,39 @@ class Transaction:
             for mark in sorted(new):
                 self.store.write_secret(mark, self.secrets[mark])
             self.store.write(want)
-        except (StoreError, OSError):
+        except StoreError:
             self._remove_secrets(new)
             raise
         try:
             self._load(want.generation)
         except (Refused, NotRunning) as error:
-            self.store.restore(have)
-            self._remove_secrets(new)
-            self._load_former(have, error)
-        self._remove_secrets(self.store.secrets() - _secrets_of(want))
+            self._go_back(have, new, error)
+        with self._harmless():
+            self._remove_secrets(self.store.secrets() - _secrets_of(want))
+            self.store.prune_history()
+
+    @contextlib.contextmanager
+    def _harmless(self) -> Iterator[None]:
+        """What fails here undoes no change that is in force already, so it is a warning."""
+        try:
+            yield
+        except (StoreError, OSError) as error:
+            self.module.warn(f"All is in force as stated, but something was left undone: {error}")
 
     def _load(self, generation: int) -> None:
         """Proxy first: an address must not arrive before the listeners that serve it."""
         for client in self._services():
             client.load(generation)
 
-    def _load_former(self, have: Document, error: Exception) -> None:
+    def _go_back(self, have: Document, new_secrets: set[str], error: Exception) -> None:
+        """Ends the module, with the former document in force."""
         after = "The former document is in force again."
         try:
+            self.store.restore(have)
+            self._remove_secrets(new_secrets)
             self._load(have.generation)
+        except StoreError as second:
+            after = str(second)
         except (Refused, NotRunning) as second:
             after = f"The former document was put back, but loading it failed too: {second}."
         listed = getattr(error, "problems", [])

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ._model import Document, ModelError, Problem
 from ._paths import Paths
@@ -58,8 +58,9 @@ class Store:
             raise _refused(self.paths.lock, "open", error) from error
         try:
             self._acquire(handle, time.monotonic() + wait_s, wait_s)
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
+            with contextlib.suppress(OSError):  # who holds it is for those who wait; a full disk fails where it matters, with a path
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, str(os.getpid()).encode(), 0)
             yield
         finally:
             os.close(handle)
@@ -81,27 +82,68 @@ class Store:
             time.sleep(_LOCK_RETRY_S)
 
     def write(self, document: Document) -> None:
-        """Puts the document in force and keeps the former one in the history. Raises StoreError and changes nothing then."""
-        former = self.paths.desired
-        self._write_json(former, document.to_stored(), keep_former=True)
-        self._prune_history()
+        """Puts the document in force and keeps the former one in the history. Raises StoreError; the former one is in force then."""
+        with _unchanged():
+            kept = self._keep_former()
+        try:
+            with _unchanged():
+                self._write_json(self.paths.desired, document.to_stored())
+        except StoreError:
+            self._put_back(kept)  # the new one may be in its place already, and not safe on the disk
+            raise
 
     def restore(self, document: Document) -> None:
-        """Puts a former document (as ``read`` returned it) back in force after the runtime refused the newer one."""
-        if document.generation == 0:
-            self.paths.desired.unlink()
-        else:
-            self._write_json(self.paths.desired, document.to_stored(), keep_former=False)
-        self._history_file(document.generation).unlink(missing_ok=True)
+        """Puts the document that ``write`` replaced back in force, after the runtime refused the newer one. Raises StoreError."""
+        self._put_back(self._history_file(document.generation) if document.generation else None)
+
+    def _keep_former(self) -> Optional[Path]:
+        """Where the history holds the document in force; None when there is none."""
+        desired, history = self.paths.desired, self.paths.history
+        try:
+            if not desired.exists():
+                return None
+            history.mkdir(mode=0o750, exist_ok=True)
+            content = desired.read_bytes()
+        except OSError as error:
+            raise _refused(history, "write", error) from error
+        kept = self._history_file(json.loads(content)["generation"])
+        _write_atomically(kept, content, 0o640)
+        return kept
+
+    def _put_back(self, kept: Optional[Path]) -> None:
+        """The former document, which the history holds, in force again: by a rename, for which a full disk has room."""
+        desired = self.paths.desired
+        try:
+            if kept:
+                with kept.open("rb") as file:
+                    _give_to_folders_owner(file.fileno(), desired.parent)
+                os.rename(kept, desired)
+            else:
+                desired.unlink(missing_ok=True)
+        except OSError as error:
+            lies = f"it lies in {kept}" if kept else "there was none"
+            raise StoreError(f"{desired}: cannot put the former document back ({lies}): {os.strerror(error.errno or 0)}. Do that by hand.") from error
+        with contextlib.suppress(OSError):  # what is in force is so; the next write meets the same trouble and tells it
+            _sync(desired.parent)
+
+    def prune_history(self) -> None:
+        """Removes all former documents but the last five. Raises OSError."""
+        kept = sorted(self.paths.history.glob("desired-*.json"), key=lambda path: int(path.stem.rpartition("-")[2]))
+        for path in kept[:-_HISTORY_MAX]:
+            path.unlink(missing_ok=True)
 
     def write_record(self, path: Path, data: Any) -> None:
         """A file that lies beside the document and is not part of it."""
-        self._write_json(path, data, keep_former=False)
+        self._write_json(path, data)
 
     def write_secret(self, fingerprint: str, value: str) -> None:
-        self.paths.etc.mkdir(mode=0o755, parents=True, exist_ok=True)
-        self.paths.secrets.mkdir(mode=0o700, exist_ok=True)
-        _write_atomically(self.paths.secrets / fingerprint, value.encode(), 0o600)
+        with _unchanged():
+            try:
+                self.paths.etc.mkdir(mode=0o755, parents=True, exist_ok=True)
+                self.paths.secrets.mkdir(mode=0o700, exist_ok=True)
+            except OSError as error:
+                raise _refused(self.paths.secrets, "write", error) from error
+            _write_atomically(self.paths.secrets / fingerprint, value.encode(), 0o600)
 
     def read_secret(self, fingerprint: str) -> str:
         """The secret that the document names. Raises StoreError where it is missing."""
@@ -123,22 +165,13 @@ class Store:
     def _history_file(self, generation: int) -> Path:
         return self.paths.history / f"desired-{generation}.json"
 
-    def _write_json(self, path: Path, data: Any, *, keep_former: bool) -> None:
+    def _write_json(self, path: Path, data: Any) -> None:
         content = (json.dumps(data, indent=2, sort_keys=True) + "\n").encode()
         try:
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            if keep_former and path.exists():
-                self.paths.history.mkdir(mode=0o750, exist_ok=True)
-                generation = json.loads(path.read_bytes())["generation"]
-                _write_atomically(self._history_file(generation), path.read_bytes(), 0o640)
         except OSError as error:
             raise _refused(path, "write", error) from error
         _write_atomically(path, content, 0o640)
-
-    def _prune_history(self) -> None:
-        kept = sorted(self.paths.history.glob("desired-*.json"), key=lambda path: int(path.stem.rpartition("-")[2]))
-        for path in kept[:-_HISTORY_MAX]:
-            path.unlink(missing_ok=True)
 
 
 def _write_atomically(path: Path, content: bytes, mode: int) -> None:
@@ -155,15 +188,19 @@ def _write_atomically(path: Path, content: bytes, mode: int) -> None:
         finally:
             os.close(handle)
         os.rename(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):  # the first error is the one to report
             os.unlink(temporary)
         raise _refused(path, "write", error) from error
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _give_to_folders_owner(handle: int, folder: Path) -> None:
@@ -173,11 +210,20 @@ def _give_to_folders_owner(handle: int, folder: Path) -> None:
         os.fchown(handle, owner.st_uid, owner.st_gid)
 
 
+@contextlib.contextmanager
+def _unchanged() -> Iterator[None]:
+    """A StoreError from within says that it has changed nothing of what is in force."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(f"{error} What was in force stays in force.") from error
+
+
 def _refused(path: Path, verb: str, error: OSError) -> StoreError:
     ways = {
-        errno.ENOSPC: "Free some space on that file system; nothing was changed.",
-        errno.EDQUOT: "Raise the quota or free some space; nothing was changed.",
-        errno.EFBIG: "The file size limit of the process is too low; nothing was changed.",
+        errno.ENOSPC: "Free some space on that file system, then run again.",
+        errno.EDQUOT: "Raise the quota or free some space, then run again.",
+        errno.EFBIG: "The file size limit of the process is too low.",
         errno.EACCES: "Run as a user who may (become: true), or give a prefix of your own.",
         errno.EPERM: "Run as a user who may (become: true), or give a prefix of your own.",
         errno.EROFS: "Mount that file system writable, or give another prefix.",

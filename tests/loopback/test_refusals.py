@@ -180,7 +180,7 @@ def test_a_broken_document_on_disk_is_told_with_its_path_and_the_services_go_on(
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(node):
-    node.refuses("backend", {**node.backend, "balance": "first"}, ["cannot write", "nothing was changed"], before=FULL_DISK)
+    node.refuses("backend", {**node.backend, "balance": "first"}, ["cannot write", "What was in force stays in force"], before=FULL_DISK)
 
 
 def old_pythons():

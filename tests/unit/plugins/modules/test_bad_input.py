@@ -154,7 +154,7 @@ def test_a_full_disk_changes_nothing(filled):
     full = dataclasses.replace(filled, before=limit)
     document = filled.prefix / "etc/tandem/desired.json"
     before = document.read_bytes()
-    refused(full, "backend", {**BACKEND, "balance": "first"}, [str(document.parent), "cannot write", "too low", "nothing was changed"])
+    refused(full, "backend", {**BACKEND, "balance": "first"}, [str(document.parent), "cannot write", "too low", "What was in force stays in force"])
     assert document.read_bytes() == before
     assert [path.name for path in document.parent.rglob(".*")] == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import socket
 import socketserver
@@ -11,6 +12,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from tests.support.disk import fill, small_disk
 from tests.support.objects import ALL, BACKEND
 
 RUN = "run/tandem"
@@ -97,6 +99,61 @@ def test_a_refused_document_leaves_the_former_one_in_force_and_tells_the_reason(
     assert desired.read_bytes() == before
     assert sorted((host.prefix / "etc/tandem/secrets").iterdir()) == secrets
     assert log[-2:] == [("proxy", 1), ("keepalive", 1)]
+
+
+FAILING = """
+from ansible_collections.tandem.lb.plugins.module_utils import _store
+
+def fail(*_arguments):
+    raise {error}
+
+_store.Store.{step} = fail
+"""
+
+
+def test_a_reason_of_the_runtime_is_told_also_where_the_former_document_cannot_be_put_back(host, services):
+    services(proxy=(2,))
+    failing = dataclasses.replace(host, before=FAILING.format(error="_store.StoreError('desired.json: cannot put it back.')", step="restore"))
+    refused = failing.run("backend", **BACKEND, max_retries=4)
+    assert refused.result["msg"] == "The runtime refused the new document: port 80 is taken. desired.json: cannot put it back."
+
+
+@pytest.mark.parametrize(
+    ("step", "module", "options"),
+    [
+        ("prune_history", "backend", {**BACKEND, "max_retries": 4}),
+        ("remove_secret", "load_balancer", {"name": "edge", "heartbeat": {"key": "another key of both nodes"}}),
+        ("write_record", "load_balancer", {"name": "edge", "description": "the first"}),
+    ],
+)
+def test_what_fails_once_a_change_is_in_force_is_a_warning(host, seed, step, module, options):
+    seed(host, ALL)
+    host.run("runtime")
+    failing = dataclasses.replace(host, before=FAILING.format(error="OSError(28, 'No space left on device', 'there')", step=step))
+    peers = {"known": {"lb-b": {"boot": "another"}}}
+    done = failing.run(module, **options, tandem_peers=peers)
+    assert (done.result.get("changed"), done.result.get("generation")) == (True, 2), done.output
+    assert any("something was left undone" in str(warning) and "there" in str(warning) for warning in done.result["warnings"])
+    assert json.loads((host.prefix / "etc/tandem/desired.json").read_bytes())["generation"] == 2
+
+
+def test_on_a_full_disk_neither_document_nor_secrets_change(host, seed):
+    with small_disk(host.prefix / "etc") as disk:
+        seed(host, ALL)
+        host.run("runtime")
+        fill(disk)
+        kept = {path: path.read_bytes() for path in (disk / "tandem").rglob("*") if path.is_file()}
+        for module, options, path in (
+            ("backend", {**BACKEND, "max_retries": 4}, "etc/tandem/history/desired-1.json"),
+            ("load_balancer", {"name": "edge", "heartbeat": {"key": "another key of both nodes"}}, "etc/tandem/secrets/"),
+        ):
+            refused = host.run(module, **options)
+            assert refused.result.get("failed") is True, refused.output
+            for word in (path, "No space left on device. Free some space", "What was in force stays in force."):
+                assert word in refused.result["msg"]
+        left = {path: path.read_bytes() for path in (disk / "tandem").rglob("*") if path.is_file() and path.name != "lock"}
+        assert left == kept
+        host.stop()
 
 
 def test_a_service_that_runs_another_generation_is_brought_to_the_one_on_disk(host, services, seed):
