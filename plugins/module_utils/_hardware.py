@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from ._model import LoadBalancer, Node, Problem, describe
+from ._model import LoadBalancer, ModelError, Node, Problem, describe
 
 BARE, VIRTUAL, UNKNOWN = "bare", "virtual", "unknown"
 # From the worst to the best; the worst of all pairs is the load balancer's.
@@ -116,6 +116,24 @@ def separation(load_balancer: LoadBalancer, node: str, evidence: Evidence) -> Se
     found = [_pair(own, other, evidence) for other in load_balancer.nodes if other.node != node]
     result, reason, way_out = min(found, key=lambda one: RESULTS.index(one[0]))
     return Separation(result, reason, load_balancer.allow_same_hardware, way_out)
+
+
+def separations(stated: Iterable[LoadBalancer], node: str, evidence: Evidence) -> dict[str, Separation]:
+    """The same for each of the load balancers, by key. Raises ModelError where one must not be: violated and not allowed."""
+    found = {one.key: (one, separation(one, node, evidence)) for one in stated}
+    refused = [refusal(one, result) for one, result in found.values() if result.result == "violated" and not result.allowed]
+    if refused:
+        raise ModelError(*refused)
+    return {key: result for key, (_one, result) in found.items()}
+
+
+def doubts(found: Mapping[str, Separation]) -> list[str]:
+    """What is unproved, in sentences."""
+    return [
+        f"{describe('load_balancers', key)}: separate hardware is unproved: {one.reason}. {one.way_out}"
+        for key, one in found.items()
+        if one.result == "unproved" and not one.allowed
+    ]
 
 
 def refusal(load_balancer: LoadBalancer, found: Separation) -> Problem:

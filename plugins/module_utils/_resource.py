@@ -19,7 +19,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ._change import all_removed, all_stated, key_of, refuse_stranger, removed
 from ._client import Client, NotRunning, Refused
 from ._conflict import probe
-from ._hardware import Evidence, from_plain, kept_of, read_compared, read_identity, refusal, separation, to_record
+from ._hardware import Evidence, Separation, doubts, from_plain, kept_of, read_compared, read_identity, separations, to_record
 from ._model import (
     KINDS,
     Document,
@@ -103,13 +103,13 @@ class Transaction:
 
         ``pairs`` are the load balancers that this run states: their nodes must be on separate hardware.
         """
-        with told(self.module), self._locked():
-            have = read_document(self.module, self.store)
-            want, changes = self._want(have, change)
-            separate = self._separate(have, want, pairs)
+        with told(self.module), self._locked(lambda: self._planned(change, pairs)):
+            have, want, changes, separate = self._planned(change, pairs)
+            for sentence in doubts(separate):
+                self.module.warn(sentence)
             deployed = self._deployed(deploy, lambda: self._refuse_taken(have, want))
             behind = not changes and self._behind(want)
-            result = {**self._result(want, changes, shown), **separate}
+            result = self._result(want, changes, shown, separate)
             if self.module.check_mode:
                 result["ansible_facts"] = {"tandem_assumed": self._assumed(want)}
             elif changes:
@@ -130,11 +130,14 @@ class Transaction:
         return False
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, look: Callable[[], object]) -> Iterator[None]:
+        """Holds the lock. On a host that has none yet, ``look`` may refuse first, so that what is refused leaves no trace."""
         wait_s = self._lock_timeout_s()
         if self.module.check_mode:
             yield  # reads one whole document, so it needs no lock, and taking it would write
             return
+        if not os.path.exists(self.paths.lock):
+            look()
         with self.store.lock(wait_s):
             yield
 
@@ -153,7 +156,9 @@ class Transaction:
         stored = want.to_stored()
         return {self.paths.prefix: {"generation": self.store.read().generation, "objects": stored["objects"]}}
 
-    def _want(self, have: Document, change: Wanted) -> tuple[Document, list[Change]]:
+    def _planned(self, change: Wanted, pairs: Sequence[str]) -> tuple[Document, Document, list[Change], dict[str, Separation]]:
+        """(the document in force, the new one, what differs, how separate the pairs are). Raises ModelError; changes nothing."""
+        have = read_document(self.module, self.store)
         want = change(have, self.secrets)
         changes = plan(have, want)
         if changes:
@@ -161,23 +166,15 @@ class Transaction:
             problems = check_document(want)
             if problems:
                 raise ModelError(*problems)
-        return want, changes
+        return have, want, changes, self._separate(have, want, pairs)
 
-    def _separate(self, have: Document, want: Document, pairs: Sequence[str]) -> dict[str, Any]:
-        """Compares hardware before anything is changed. Raises ModelError where it is the same; asks the controller for what a new pair lacks."""
+    def _separate(self, have: Document, want: Document, pairs: Sequence[str]) -> dict[str, Separation]:
+        """Compares hardware. Raises ModelError where it is the same; asks the controller for what a new pair lacks."""
         self.evidence = self._evidence()
         stated = [want.load_balancers[key] for key in pairs]
         fresh = [one for one in stated if one.key not in have.load_balancers or have.load_balancers[one.key].nodes != one.nodes]
         self._ask_for_peers({peer for one in fresh for peer in self._peers(one) if not self.evidence.pairs(peer)})
-        found = {one.key: separation(one, self.node, self.evidence) for one in stated}
-        refused = [refusal(one, found[one.key]) for one in stated if found[one.key].result == "violated" and not one.allow_same_hardware]
-        if refused:
-            raise ModelError(*refused)
-        for key, one in found.items():
-            if one.result == "unproved" and not one.allowed:
-                self.module.warn(f"{describe('load_balancers', key)}: separate hardware is unproved: {one.reason}. {one.way_out}")
-        shown = {"separation": {key: one.told() for key, one in found.items()}} if stated else {}
-        return {**shown, "tandem_hardware": self.evidence.own.plain()}
+        return separations(stated, self.node, self.evidence)
 
     def _refuse_taken(self, have: Document, want: Document) -> None:
         """Raises ModelError where another machine answers for an address that this node newly takes part in holding."""
@@ -222,8 +219,10 @@ class Transaction:
         if kept != self.evidence.compared:
             self.store.write_record(self.paths.hardware, to_record(kept))
 
-    def _result(self, want: Document, changes: list[Change], shown: Shown) -> dict[str, Any]:
+    def _result(self, want: Document, changes: list[Change], shown: Shown, separate: Mapping[str, Separation]) -> dict[str, Any]:
         return {
+            **({"separation": {key: one.told() for key, one in separate.items()}} if separate else {}),
+            "tandem_hardware": self.evidence.own.plain(),
             "changed": bool(changes),
             "generation": want.generation,
             "digest": want.digest,

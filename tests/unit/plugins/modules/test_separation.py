@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 
 import pytest
@@ -43,9 +44,18 @@ def test_nodes_on_one_machine_are_refused_before_anything_is_changed(ready, modu
         "allow_same_hardware: true",
     ):
         assert word in answer.result["msg"]
-    left = {path.name for path in ready.prefix.rglob("*") if path.is_file()}
-    assert left - {"lock"} == {"desired.json"}
-    assert check is False or ready.tree() == before
+    assert ready.tree() == before, "not even a lock is left"
+
+
+def test_a_host_that_has_a_lock_is_compared_under_it_and_warns_once(ready):
+    options = {**LOAD_BALANCER, "lock_timeout": "0s"}
+    for _run in range(2):
+        told = ready.run("load_balancer", **options, **peers(OTHER)).result
+        assert len([warning for warning in told["warnings"] if "separate hardware is unproved" in str(warning)]) == 1
+    with (ready.prefix / "etc/tandem/lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "is held by another run" in ready.run("load_balancer", **options, **peers(SAME)).result["msg"]
+    assert "run on one kernel" in ready.run("load_balancer", **options, **peers(SAME)).result["msg"]
 
 
 @pytest.mark.parametrize(
