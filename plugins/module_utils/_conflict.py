@@ -7,6 +7,7 @@ The other nodes of the load balancer may hold it by right: they are known by the
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import ipaddress
@@ -15,10 +16,12 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
+from ._hardware import link_digest
 from ._model import FloatingIP, Problem, describe
 
 # RFC 5227 1.1 has 3 probes over several seconds, for hosts that boot. A host that is up answers at once, and a task should not take longer.
@@ -36,6 +39,16 @@ Answers = dict[str, set[str]]
 
 
 @dataclass(frozen=True)
+class Claim:
+    """A floating IP that this node is about to take part in holding; ``peers`` are the own addresses of the other nodes that may hold it,
+    ``peer_links`` digests of hardware addresses known to be theirs."""
+
+    floating_ip: FloatingIP
+    peers: tuple[str, ...] = ()
+    peer_links: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Found:
     """What probing brought: problems to refuse for, and sentences about addresses that could not be probed."""
 
@@ -43,16 +56,13 @@ class Found:
     unprobed: list[str]
 
 
-def probe(floating_ips: Iterable[FloatingIP], peers: Sequence[str], peer_hardware: Iterable[str] = ()) -> Found:
-    """Asks on each interface who answers for the addresses that this node does not hold, for one second in all.
-
-    ``peers`` are the own addresses of the other nodes, ``peer_hardware`` hardware addresses known to be theirs.
-    """
-    problems: list[Problem] = []
+def probe(claims: Iterable[Claim]) -> Found:
+    """Asks on all interfaces at once who answers for the addresses that this node does not hold, for one second in all."""
     unprobed: list[str] = []
-    by_interface: dict[str, list[FloatingIP]] = {}
+    by_interface: dict[str, list[Claim]] = {}
     held = _held_here()
-    for floating_ip in floating_ips:
+    for claim in claims:
+        floating_ip = claim.floating_ip
         if floating_ip.attach != "interface" or floating_ip.ip in held:
             continue
         interface = floating_ip.interface or _interface_of(floating_ip.ip)
@@ -60,26 +70,25 @@ def probe(floating_ips: Iterable[FloatingIP], peers: Sequence[str], peer_hardwar
         if reason:
             unprobed.append(f"{describe('floating_ips', floating_ip.key)}: {floating_ip.ip} was not probed for another holder: {reason}.")
         else:
-            by_interface.setdefault(interface, []).append(floating_ip)
-    for interface, members in by_interface.items():
-        try:
-            answers = _ask(interface, [member.ip for member in members], peers)
-        except PermissionError:
-            names = ", ".join(member.ip for member in members)
-            unprobed.append(f"{names} was not probed for another holder: that needs root (become: true) or CAP_NET_RAW.")
-            continue
-        known = {answer for peer in peers for answer in answers.get(peer, ())} | set(peer_hardware)
-        for member in members:
-            strangers = sorted(answers.get(member.ip, set()) - known)
-            if strangers:
-                problems.append(_conflict(member, interface, strangers))
-    return Found(problems, unprobed)
+            by_interface.setdefault(interface, []).append(claim)
+    try:
+        answers = _ask({interface: {ip for one in members for ip in (one.floating_ip.ip, *one.peers)} for interface, members in by_interface.items()})
+    except PermissionError:
+        names = ", ".join(one.floating_ip.ip for members in by_interface.values() for one in members)
+        return Found([], [*unprobed, f"{names} was not probed for another holder: that needs root (become: true) or CAP_NET_RAW."])
+    found = [_conflict(one, interface, answers[interface]) for interface, members in by_interface.items() for one in members]
+    return Found([problem for problem in found if problem], unprobed)
 
 
-def _conflict(floating_ip: FloatingIP, interface: str, strangers: Sequence[str]) -> Problem:
+def _conflict(claim: Claim, interface: str, answers: Answers) -> Optional[Problem]:
+    """The problem of an address that others than its peers answer for; None without one."""
+    known = {answer for peer in claim.peers for answer in answers.get(peer, ())}
+    strangers = sorted(answer for answer in answers.get(claim.floating_ip.ip, set()) - known if link_digest(answer) not in claim.peer_links)
+    if not strangers:
+        return None
     rule = f"but another machine answers for it already: {', '.join(strangers)} on {interface}; nothing was changed"
     way_out = "Take the address off that machine, or give a free one."
-    return Problem(describe("floating_ips", floating_ip.key), "address", floating_ip.ip, rule, way_out)
+    return Problem(describe("floating_ips", claim.floating_ip.key), "address", claim.floating_ip.ip, rule, way_out)
 
 
 # Where
@@ -143,28 +152,47 @@ def _read(path: str) -> str:
 # Asking
 
 
-def _ask(interface: str, wanted: Sequence[str], peers: Sequence[str]) -> Answers:
-    """Who answers for each address: address to hardware addresses."""
-    hardware = _ioctl(interface, _SIOCGIFHWADDR)[18:24]
-    asked = [*wanted, *peers]
-    answers: Answers = {}
-    with _listener(interface, _ETHERTYPE_ARP) as arp, _listener(interface, _ETHERTYPE_IPV6) as nd:
+def _ask(asked: Mapping[str, Collection[str]]) -> dict[str, Answers]:
+    """Who answers on each interface for its addresses: address to hardware addresses."""
+    answers: dict[str, Answers] = {interface: {} for interface in asked}
+    with contextlib.ExitStack() as stack:
+        links = [_Link(stack, interface) for interface in asked]
         began = time.monotonic()
         due = list(_PROBES_AT_S)
-        while (now := time.monotonic() - began) < _LISTEN_S:
+        while links and (now := time.monotonic() - began) < _LISTEN_S:
             if due and now >= due[0]:
                 due.pop(0)
-                for address in asked:
-                    if ":" in address:
-                        nd.send(neighbour_solicitation(address, hardware))
-                    else:
-                        arp.send(arp_probe(address, hardware))
+                for link in links:
+                    link.send(asked[link.interface])
             until = due[0] if due else _LISTEN_S
-            for ready in select.select([arp, nd], [], [], max(0.0, until - now))[0]:
-                address, answered = arp_answer(ready.recv(2048)) if ready is arp else advertisement(ready.recv(2048))
-                if address in asked and answered != _text(hardware):
-                    answers.setdefault(address, set()).add(answered)
+            heard = {listener: link for link in links for listener in (link.arp, link.nd)}
+            for ready in select.select(list(heard), [], [], max(0.0, until - now))[0]:
+                link = heard[ready]
+                address, answered = link.receive(ready)
+                if address in asked[link.interface] and answered != _text(link.hardware):
+                    answers[link.interface].setdefault(address, set()).add(answered)
     return answers
+
+
+class _Link:
+    """Both listeners of one interface, closed by ``stack``. Raises PermissionError without CAP_NET_RAW."""
+
+    def __init__(self, stack: contextlib.ExitStack, interface: str) -> None:
+        self.interface = interface
+        self.hardware = _ioctl(interface, _SIOCGIFHWADDR)[18:24]
+        self.arp = stack.enter_context(_listener(interface, _ETHERTYPE_ARP))
+        self.nd = stack.enter_context(_listener(interface, _ETHERTYPE_IPV6))
+
+    def send(self, addresses: Iterable[str]) -> None:
+        for address in sorted(addresses):
+            if ":" in address:
+                self.nd.send(neighbour_solicitation(address, self.hardware))
+            else:
+                self.arp.send(arp_probe(address, self.hardware))
+
+    def receive(self, ready: socket.socket) -> tuple[str, str]:
+        frame = ready.recv(2048)
+        return arp_answer(frame) if ready is self.arp else advertisement(frame)
 
 
 def _listener(interface: str, ethertype: int) -> socket.socket:

@@ -38,7 +38,7 @@ _HYPERVISORS = re.compile(
 class Identity:
     """Digests of what tells one machine from another, "" where the node cannot know it; ``kind`` is bare, virtual or unknown.
 
-    ``links`` are the hardware addresses of its interfaces, which every neighbour sees: by them a peer is known where it answers for an address.
+    ``links`` are those of its interfaces' hardware addresses: by them a peer is known where it answers for an address.
     """
 
     boot: str = ""
@@ -213,7 +213,12 @@ def read_identity(root: Path = Path("/")) -> Identity:
 
 def _links(root: Path) -> str:
     found = {_text(path) for path in (root / "sys/class/net").glob("*/address")}
-    return " ".join(sorted(found - {"", "00:00:00:00:00:00"})[:_LINKS_MAX])
+    return " ".join(link_digest(address) for address in sorted(found - {"", "00:00:00:00:00:00"})[:_LINKS_MAX])
+
+
+def link_digest(address: str) -> str:
+    """Names a hardware address as ``Identity.links`` does; who hears one on the wire can tell whether it is among them."""
+    return _digest("link", address)
 
 
 def _boot(root: Path) -> str:

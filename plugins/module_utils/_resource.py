@@ -18,7 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._change import all_removed, all_stated, key_of, refuse_stranger, removed
 from ._client import Client, NotRunning, Refused
-from ._conflict import probe
+from ._conflict import Claim, probe
 from ._hardware import Evidence, Separation, doubts, from_plain, kept_of, read_compared, read_identity, separations, to_record
 from ._model import (
     KINDS,
@@ -26,7 +26,6 @@ from ._model import (
     FloatingIP,
     LoadBalancer,
     ModelError,
-    Option,
     Problem,
     argument_spec,
     check_document,
@@ -179,19 +178,19 @@ class Transaction:
     def _refuse_taken(self, have: Document, want: Document) -> None:
         """Raises ModelError where another machine answers for an address that this node newly takes part in holding."""
         before = {_place(have.floating_ips[name]) for one in self._own(have) for name in one.floating_ips}
-        problems, unknown = [], set()
+        claims, peers = [], set()
         for one in self._own(want):
-            new = [want.floating_ips[name] for name in one.floating_ips if _place(want.floating_ips[name]) not in before]
-            peers = self._peers(one)
-            known = [link for peer in peers if peer in self.evidence.fresh for link in self.evidence.fresh[peer].links.split()]
-            found = probe(new, list(peers.values()), known)
-            problems += found.problems
-            unknown |= set(peers) - set(self.evidence.fresh) if found.problems else set()
-            for sentence in found.unprobed:
-                self.module.warn(sentence)
-        if problems:
-            self._ask_for_peers(unknown)  # the stranger may be a peer whose interfaces nobody has told us of yet
-            raise ModelError(*problems)
+            others = self._peers(one)
+            links = frozenset(link for peer in others if peer in self.evidence.fresh for link in self.evidence.fresh[peer].links.split())
+            taken = [want.floating_ips[name] for name in one.floating_ips if _place(want.floating_ips[name]) not in before]
+            claims += [Claim(floating_ip, tuple(others.values()), links) for floating_ip in taken]
+            peers |= set(others) if taken else set()
+        found = probe(claims)
+        for sentence in found.unprobed:
+            self.module.warn(sentence)
+        if found.problems:
+            self._ask_for_peers(peers - set(self.evidence.fresh))  # the stranger may be a peer whose interfaces nobody has told us of yet
+            raise ModelError(*found.problems)
 
     def _own(self, document: Document) -> list[LoadBalancer]:
         return [one for _key, one in sorted(document.load_balancers.items()) if self.node in {member.node for member in one.nodes}]
@@ -244,7 +243,7 @@ class Transaction:
         except (Refused, NotRunning) as error:
             self._go_back(have, new, error)
         with self._harmless():
-            self._remove_secrets(self.store.secrets() - _secrets_of(want))
+            self._remove_secrets(self.store.secrets() - want.secrets)
             self.store.prune_history()
 
     @contextlib.contextmanager
@@ -376,26 +375,6 @@ def _show_changes(want: Document, changes: list[Change]) -> Mapping[str, Any]:
 def show_objects(document: Document) -> dict[str, list[dict[str, Any]]]:
     """All objects in a user's words, by kind, sorted by key."""
     return {kind: [to_options(thing) for _key, thing in sorted(document.objects(kind).items())] for kind in KINDS}
-
-
-def _secrets_of(document: Document) -> set[str]:
-    return {mark for kind in KINDS for thing in document.objects(kind).values() for mark in _secret_fields(thing)} - {""}
-
-
-def _secret_fields(thing: Any) -> Iterator[str]:
-    for _name, field_name, declaration, _default in declared(type(thing)):
-        value = getattr(thing, field_name)
-        if declaration.secret:
-            yield value
-        yield from _nested_secrets(declaration, value)
-
-
-def _nested_secrets(declaration: Option, value: Any) -> Iterator[str]:
-    if declaration.kind == "object":
-        yield from _secret_fields(value)
-    elif declaration.kind == "objects":
-        for member in value:
-            yield from _secret_fields(member)
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

@@ -11,12 +11,14 @@ import time
 
 import pytest
 
+from plugins.module_utils._hardware import link_digest
 from tests.namespaces.topology import NODES, VIP, VIP6, address, eventually
 from tests.support.collection import link_collection, packed_bundle
 
 IN_PLACE = [{"name": "vip", "address": f"{VIP}/24"}, {"name": "vip6", "address": f"{VIP6}/64"}]
 STRANGER = "client"
 MOVED = "10.99.0.101"
+SECOND = "10.98.0"
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +120,37 @@ def test_an_address_in_use_is_moved_to_a_free_one_on_both_nodes(hosts, state):
         eventually(lambda: hosts.holds("lb-a", MOVED) and not hosts.holds("lb-a"))
 
 
+ASK_TWO = f"""
+import sys, time
+from ansible_collections.tandem.lb.plugins.module_utils import _conflict
+from ansible_collections.tandem.lb.plugins.module_utils._model import FloatingIP
+
+_conflict._LISTEN_S = 3.0
+began = time.monotonic()
+found = _conflict.probe([_conflict.Claim(FloatingIP("one", "{VIP}/24")), _conflict.Claim(FloatingIP("two", "{SECOND}.100/24"))])
+print(time.monotonic() - began, *(f"{{problem.value}}={{problem.rule.split()[7]}}" for problem in found.problems))
+"""
+
+
+def test_the_addresses_of_all_interfaces_are_asked_for_at_once_and_each_on_its_own(hosts, collections, stranger):
+    hardware = stranger(f"{VIP}/24")
+    made = ("ip", "link", "add", "second", "type", "veth", "peer", "name", "second", "netns", hosts.namespace(STRANGER))
+    hosts.on("lb-a", *made)
+    try:
+        for host, last in (("lb-a", 11), (STRANGER, 100)):
+            hosts.on(host, "ip", "link", "set", "second", "up")
+            hosts.on(host, "ip", "addr", "add", f"{SECOND}.{last}/24", "dev", "second")
+        other = hosts.on(STRANGER, "cat", "/sys/class/net/second/address").stdout.strip()
+        took, *answers = hosts.on("lb-a", "env", f"PYTHONPATH={collections}", sys.executable, "-B", "-c", ASK_TWO).stdout.split()
+    finally:
+        hosts.on("lb-a", "ip", "link", "del", "second")
+    assert answers == [f"{VIP}={hardware}", f"{SECOND}.100={other}"]
+    assert float(took) < 5, "one interface after the other takes 6 s"
+
+
 def test_a_peer_is_known_by_its_interfaces_where_its_own_address_is_in_another_network(state, stranger):
     hardware = stranger(f"{VIP}/24")
-    known = {"lb-b": {"boot": "another", "links": f"02:00:00:00:00:01 {hardware}"}}
+    known = {"lb-b": {"boot": "another", "links": f"{link_digest('02:00:00:00:00:01')} {link_digest(hardware)}"}}
     assert state("lb-a", check=True, peers=known).get("changed") is True
 
 

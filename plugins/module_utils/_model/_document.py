@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from ._objects import Backend, FloatingIP, Frontend, LoadBalancer
-from ._options import from_stored, to_stored
+from ._options import from_stored, secrets_of, to_stored
 from ._problems import ModelError, Problem
 
 SCHEMA = 1
@@ -53,6 +53,11 @@ class Document:
         """SHA-256 of the objects in canonical JSON: equal on all nodes that hold the same objects, whatever their generations."""
         canonical = json.dumps(self.to_stored()["objects"], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def secrets(self) -> set[str]:
+        """The fingerprints of all secrets that the document names."""
+        return {mark for kind in KINDS for thing in self.objects(kind).values() for mark in secrets_of(thing)}
 
     @staticmethod
     def from_stored(data: Any) -> Document:

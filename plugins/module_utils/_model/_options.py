@@ -8,7 +8,7 @@ dataclass (``interval_ms=3000``), and the *stored* form of the document (the dat
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, TypeVar
 
@@ -110,6 +110,17 @@ def to_options(value: Any) -> dict[str, Any]:
         else:
             shown[name] = to_stored(content)
     return shown
+
+
+def secrets_of(thing: Any) -> Iterator[str]:
+    """The fingerprints of the secrets in an object."""
+    for _name, field_name, declaration, _default in declared(type(thing)):
+        value = getattr(thing, field_name)
+        if declaration.secret and value:
+            yield value
+        elif declaration.kind in ("object", "objects"):
+            for member in value if declaration.kind == "objects" else (value,):
+                yield from secrets_of(member)
 
 
 def argument_spec(cls: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugins.module_utils._hardware import Evidence, Identity, from_plain, read_compared, read_identity, refusal, separation
+from plugins.module_utils._hardware import Evidence, Identity, from_plain, link_digest, read_compared, read_identity, refusal, separation
 from plugins.module_utils._model import LoadBalancer, from_options
 
 ONE = Identity("boot-1", "machine-1", "dmi-1", "bare")
@@ -170,3 +170,9 @@ def test_a_record_that_is_broken_proves_nothing(tmp_path):
     assert read_compared(path) == {}
     path.write_text('{"lb-b": [], "lb-c": {"own": {"boot": 7}}}')
     assert read_compared(path) == {"lb-c": (Identity(), Identity())}
+
+
+def test_hardware_addresses_leave_a_node_as_digests_too(machine):
+    links = machine({"sys/class/net/eth0/address": "52:54:00:12:34:56\n", "sys/class/net/lo/address": "00:00:00:00:00:00\n"}).links
+    assert links == link_digest("52:54:00:12:34:56")
+    assert "52:54" not in links

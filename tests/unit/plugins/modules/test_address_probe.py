@@ -17,8 +17,8 @@ from ansible_collections.tandem.lb.plugins.module_utils import _resource
 from ansible_collections.tandem.lb.plugins.module_utils._conflict import Found
 from ansible_collections.tandem.lb.plugins.module_utils._model import Problem
 
-def spy(floating_ips, *_known):
-    asked = [one.ip for one in floating_ips]
+def spy(claims):
+    asked = [claim.floating_ip.ip for claim in claims]
     with open({log!r}, "a") as log:
         log.write(json.dumps(asked) + "\\n")
     return Found([Problem("", "address", ip, "but another machine answers for it", "Give a free one.") for ip in asked if {refuse!r}], [])
