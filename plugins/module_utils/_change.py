@@ -67,7 +67,8 @@ def removed(have: Document, kind: str, key: str, *, cascade: bool = False, keep_
         refuse_protected(have, key)
         if cascade:
             have = _without_content(have, key)
-    refuse_used(have, kind, key)
+    way_out = "Remove these first, or give cascade: true to remove them with it."
+    refuse_used(have, kind, key, way_out if kind == "load_balancers" else "Remove these first, or take it out of them.")
     have = have.without(kind, key)
     if kind == "load_balancers" and not (thing.keep_ips if keep_ips is None else keep_ips):
         for name in thing.floating_ips:
@@ -98,14 +99,16 @@ def all_stated(have: Document, given: Given, secrets: dict[str, str], state: str
     if surplus and not keep and not allow_empty:
         rule = f"but no object is given, so all {len(surplus)} of this node would be removed"
         raise ModelError(Problem("", "state", "overridden", rule, "Give the objects to keep, or allow_empty: true to remove them all."))
-    return _all_without(want, surplus)
+    return _all_without(want, surplus, "State it too, or leave these out as well.")
 
 
 def all_removed(have: Document, given: Given) -> Document:
     """``have`` without the given objects, of which only the names count. Raises ModelError where others use them."""
     _refuse_twice(given)
     marks = [(kind, key_of(kind, options)) for kind, members in given.items() for options in members]
-    want = _all_without(have, [(kind, key) for kind, key in marks if key in have.objects(kind)])
+    want = _all_without(
+        have, [(kind, key) for kind, key in marks if key in have.objects(kind)], "List these in the same task, or take it out of them."
+    )
     for key in sorted(set(have.load_balancers) - set(want.load_balancers)):
         gone = have.load_balancers[key]
         for name in () if gone.keep_ips else gone.floating_ips:
@@ -114,13 +117,13 @@ def all_removed(have: Document, given: Given) -> Document:
     return want
 
 
-def _all_without(have: Document, marks: list[tuple[str, str]]) -> Document:
+def _all_without(have: Document, marks: list[tuple[str, str]], way_out: str) -> Document:
     """Users go before what they use, so that only those that stay can refuse."""
     for kind in reversed(list(KINDS)):
         for _kind, key in (mark for mark in marks if mark[0] == kind):
             if kind == "load_balancers":
                 refuse_protected(have, key)
-            refuse_used(have, kind, key)
+            refuse_used(have, kind, key, way_out)
             have = have.without(kind, key)
     return have
 
@@ -161,14 +164,10 @@ def refuse_protected(document: Document, key: str) -> None:
         raise ModelError(Problem(describe("load_balancers", key), "deletion_protection", True, rule, way_out))
 
 
-def refuse_used(document: Document, kind: str, key: str) -> None:
+def refuse_used(document: Document, kind: str, key: str, way_out: str) -> None:
     found = users(document, kind, key)
-    if not found:
-        return
-    way_out = "Remove these first, or take it out of them."
-    if kind == "load_balancers":
-        way_out = "Remove these first, or give cascade: true to remove them with it."
-    raise ModelError(Problem(describe(kind, key), "state", "absent", f"but it is used by {', '.join(found)}", way_out))
+    if found:
+        raise ModelError(Problem(describe(kind, key), "state", "absent", f"but it is used by {', '.join(found)}", way_out))
 
 
 def refuse_stranger(document: Document, node: str, keys: list[str]) -> None:

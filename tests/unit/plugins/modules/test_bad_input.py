@@ -80,6 +80,16 @@ WRONG = {
         {"name": "new", "master": {"node": None, "address": None}, "backup": {}},
         ["master.node is not given", "no default"],
     ),
+    "a load balancer in use, among others": (
+        "config",
+        {"state": "absent", "load_balancers": [{"name": "edge"}], "frontends": [{"load_balancer": "edge", "name": "web"}]},
+        ['backend "edge/shop"', "List these in the same task"],
+    ),
+    "a load balancer left out whose backend is stated": (
+        "config",
+        {"state": "overridden", "backends": [BACKEND]},
+        ['load balancer "edge"', 'backend "edge/shop"', "State it too, or leave these out"],
+    ),
     "a short key": ("load_balancer", {"name": "edge", "heartbeat": {"key": "tooshort"}}, ["heartbeat.key", "16 characters", "openssl"]),
     "emptying a node by leaving all out": ("config", {"state": "overridden"}, ["overridden", "all 4", "allow_empty: true"]),
     "the same object twice": ("config", {"backends": [BACKEND, BACKEND]}, ['"edge/shop"', "given twice", "once"]),
@@ -100,6 +110,7 @@ def refused(host, module, options, words, *, check=False):
     assert answer.result.get("failed") is True, answer.output
     missing = [word for word in words if word not in answer.result["msg"]]
     assert not missing, (missing, answer.result["msg"])
+    assert module == "load_balancer" or "cascade" not in answer.result["msg"], "an option of load_balancer alone"
     return before, answer
 
 
