@@ -205,7 +205,7 @@ class Frontend:
     load_balancer: str = option("str", read=values.name)
     name: str = option("str", read=values.name)
     port: int = option("int", minimum=1, maximum=65535)
-    addresses: tuple[str, ...] = option("strings", tuple, read=values.address)
+    addresses: tuple[str, ...] = option("strings", tuple, read=values.listen_address)
     protocol: str = option("str", "http", choices=("http", "tcp"))
     default_backend: str = option("str", "", read=values.optional_name)
     routes: tuple[Route, ...] = option("objects", tuple, of=Route, ordered=True)

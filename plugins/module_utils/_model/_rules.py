@@ -24,6 +24,7 @@ def check_document(document: Document) -> list[Problem]:
     for frontend in document.frontends.values():
         problems += _frontend(document, frontend)
     problems += _claims(document)
+    problems += _loops(document)
     return problems
 
 
@@ -313,6 +314,35 @@ def _claims(document: Document) -> Iterator[Problem]:
                     "Give another port or other addresses, or disable one of them.",
                 )
         claims += mine
+
+
+def _loops(document: Document) -> Iterator[Problem]:
+    """Servers that are frontends of their own load balancer: a request would come back for ever."""
+    for key, frontend in sorted(document.frontends.items()):
+        if not frontend.enabled or frontend.load_balancer not in document.load_balancers:
+            continue
+        own, wild = _own_addresses(document, frontend)
+        for backend in document.backends.values():
+            if backend.load_balancer != frontend.load_balancer:
+                continue
+            for server in backend.servers:
+                if (server.port or backend.port) == frontend.port and (server.address in own or (wild and _is_loopback(server.address, wild))):
+                    rule = f"where {describe('frontends', key)} of the same load balancer listens ({_endpoint(server.address, frontend.port)})"
+                    way_out = "Give the server's own address and port, or disable that frontend."
+                    yield Problem(describe("backends", backend.key), f"servers[{server.name}].address", server.address, rule, way_out)
+
+
+def _own_addresses(document: Document, frontend: Frontend) -> tuple[set[str], set[int]]:
+    """(where a frontend listens, the families in which it does so at the unspecified address: there on all that the nodes are known to hold)."""
+    listening = set(listen_addresses(document, frontend))
+    wild = {ipaddress.ip_address(address).version for address in listening if ipaddress.ip_address(address).is_unspecified}
+    held = {node.address for node in document.load_balancers[frontend.load_balancer].nodes} | {one.ip for one in document.floating_ips.values()}
+    return listening | {address for address in held if wild and ipaddress.ip_address(address).version in wild}, wild
+
+
+def _is_loopback(address: str, families: set[int]) -> bool:
+    ip = ipaddress.ip_address(address)
+    return ip.is_loopback and ip.version in families
 
 
 def _overlap(left: str, right: str) -> bool:

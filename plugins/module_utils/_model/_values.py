@@ -21,6 +21,9 @@ _COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")  # RFC 6265 4.1.1
 _STATUSES = re.compile(r"[1-5]\d\d(?:-[1-5]\d\d)?(?:,[1-5]\d\d(?:-[1-5]\d\d)?)*")
 _TARGET = re.compile(r"/[\x21-\x7e]{0,2047}")  # RFC 9112 3.2.1: origin-form, printable ASCII only
 _FINGERPRINT_ROUNDS = 100_000
+_LIMITED_BROADCAST = ipaddress.IPv4Address("255.255.255.255")  # RFC 919 7
+
+IPAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 
 def duration_ms(given: Union[str, float]) -> int:
@@ -61,9 +64,28 @@ def optional_name(given: str) -> str:
 
 
 def address(given: str) -> str:
-    """The normal form of an IPv4 or IPv6 address without prefix length."""
+    """The normal form of a host's IPv4 or IPv6 address without prefix length."""
+    ip = _ip(given)
+    _refuse_no_hosts(ip)
+    return str(ip)
+
+
+def listen_address(given: str) -> str:
+    """The same where something listens: the unspecified address, which is every address of its family, may stand there too."""
+    ip = _ip(given)
+    if not ip.is_unspecified:
+        _refuse_no_hosts(ip)
+    return str(ip)
+
+
+def _refuse_no_hosts(ip: IPAddress) -> None:
+    if ip.is_multicast or ip.is_unspecified or ip == _LIMITED_BROADCAST:
+        raise ValueError("which no host can hold", "Give a unicast address.")
+
+
+def _ip(given: str) -> IPAddress:
     try:
-        return str(ipaddress.ip_address(given))
+        return ipaddress.ip_address(given)
     except ValueError:
         if "/" in given:
             raise ValueError("but no prefix length is wanted here", f'Give "{given.split("/", 1)[0]}".') from None
@@ -87,8 +109,7 @@ def address_with_prefix(given: str) -> str:
             "which lacks its prefix length",
             f'Give the network\'s, such as "{given}/{24 if interface.version == 4 else 64}".',
         )
-    if interface.ip.is_multicast or interface.ip.is_unspecified:
-        raise ValueError("which no host can hold", "Give a unicast address.")
+    _refuse_no_hosts(interface.ip)
     return str(interface)
 
 

@@ -125,6 +125,16 @@ def test_durations_are_numbers_with_a_unit_or_seconds(given, milliseconds):
         (lambda: web(routes=[{"host": "http://x", "backend": "shop"}]), "not a host name"),
         (lambda: vip(address="192.0.2.100"), 'such as "192.0.2.100/24"'),
         (lambda: vip(address="vip.example.com"), "not an IP address with a prefix"),
+        *(
+            (lambda make=make, address=address: make(address), "which no host can hold. Give a unicast address.")
+            for make in (
+                lambda address: vip(address=f"{address}/24"),
+                lambda address: edge(backup={"node": "lb-b", "address": address}),
+                lambda address: shop(servers=[{"name": "a", "address": address}]),
+            )
+            for address in ("0.0.0.0", "::", "224.0.0.18", "ff02::12", "255.255.255.255")
+        ),
+        (lambda: web(addresses=["224.0.0.18"]), "which no host can hold"),
         (lambda: vip(name="-x"), "which is not a name"),
         (lambda: edge(heartbeat={"interval": "1ms"}), "outside 50ms to 40s"),
     ],
@@ -194,6 +204,35 @@ def test_a_rule_between_objects_is_told_with_its_way_out(objects, said):
 def test_what_works_with_requests_only_is_refused_on_a_tcp_frontend(options, said):
     (problem,) = rules_broken(vip(), edge(), shop(protocol="tcp"), web(protocol="tcp", **options))
     assert said in problem
+
+
+@pytest.mark.parametrize(
+    ("server", "listens"),
+    [
+        ({"address": "192.0.2.100"}, {}),
+        ({"address": "192.0.2.100", "port": 8080}, {"port": 8080}),
+        ({"address": "192.0.2.200"}, {"addresses": ["192.0.2.200"]}),
+        ({"address": "192.0.2.12"}, {"addresses": ["0.0.0.0"]}),
+        ({"address": "192.0.2.100"}, {"addresses": ["0.0.0.0"]}),
+        ({"address": "127.0.0.1"}, {"addresses": ["0.0.0.0"]}),
+        ({"address": "::1"}, {"addresses": ["::"]}),
+    ],
+)
+def test_a_load_balancer_is_no_server_of_its_own(server, listens):
+    where = f"{server['address']}:{listens.get('port', 80)}".replace("::1:", "[::1]:")
+    said = f'servers[a].address is "{server["address"]}", where frontend "edge/web" of the same load balancer listens ({where})'
+    whole = [vip(), edge(), shop(servers=[{"name": "a", **server}])]
+    problems = rules_broken(*whole, web(**listens))
+    assert [problem for problem in problems if said in problem], problems
+    assert rules_broken(*whole, web(**listens, enabled=False)) == []
+    assert rules_broken(*whole, web(**{**listens, "port": 81})) == []
+
+
+def test_a_server_may_be_another_load_balancer_and_any_address_where_nothing_listens():
+    second = edge(name="second", floating_ips=["other"], heartbeat={"virtual_router_id": 52})
+    chained = [shop(), web(), vip("other", "192.0.2.101/24"), second, shop(load_balancer="second", servers=[{"name": "a", "address": "192.0.2.100"}])]
+    assert rules_broken(vip(), edge(), *chained, web(load_balancer="second")) == []
+    assert rules_broken(vip(), edge(), shop(), web(addresses=["0.0.0.0"])) == []
 
 
 def test_backends_behind_one_frontend_bind_clients_by_different_cookies():

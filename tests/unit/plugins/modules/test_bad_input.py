@@ -90,6 +90,16 @@ WRONG = {
         {"state": "overridden", "backends": [BACKEND]},
         ['load balancer "edge"', 'backend "edge/shop"', "State it too, or leave these out"],
     ),
+    "a server that is the load balancer itself": (
+        "backend",
+        {**BACKEND, "servers": [{"name": "app-1", "address": "127.0.0.100", "port": PORT}]},
+        ["servers[app-1].address", '"127.0.0.100"', 'frontend "edge/web"', f"127.0.0.100:{PORT}", "the server's own address"],
+    ),
+    "an address of no host": (
+        "backend",
+        {**BACKEND, "servers": [{"name": "app-1", "address": "0.0.0.0"}]},
+        ["servers[app-1].address", '"0.0.0.0"', "no host can hold", "unicast"],
+    ),
     "a short key": ("load_balancer", {"name": "edge", "heartbeat": {"key": "tooshort"}}, ["heartbeat.key", "16 characters", "openssl"]),
     "emptying a node by leaving all out": ("config", {"state": "overridden"}, ["overridden", "all 4", "allow_empty: true"]),
     "the same object twice": ("config", {"backends": [BACKEND, BACKEND]}, ['"edge/shop"', "given twice", "once"]),
