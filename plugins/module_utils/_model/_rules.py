@@ -335,7 +335,7 @@ def _loops(document: Document) -> Iterator[Problem]:
 def _own_addresses(document: Document, frontend: Frontend) -> tuple[set[str], set[int]]:
     """(where a frontend listens, the families in which it does so at the unspecified address: there on all that the nodes are known to hold)."""
     listening = set(listen_addresses(document, frontend))
-    wild = {ipaddress.ip_address(address).version for address in listening if ipaddress.ip_address(address).is_unspecified}
+    wild: set[int] = {ipaddress.ip_address(address).version for address in listening if ipaddress.ip_address(address).is_unspecified}
     held = {node.address for node in document.load_balancers[frontend.load_balancer].nodes} | {one.ip for one in document.floating_ips.values()}
     return listening | {address for address in held if wild and ipaddress.ip_address(address).version in wild}, wild
 
