@@ -9,12 +9,13 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._access import read_document, told
 from ._client import Client
 from ._hardware import Evidence, read_compared, read_identity, separation
 from ._model import Document, LoadBalancer, ModelError, Problem, known, to_options
 from ._node import NODE_ARGUMENTS
 from ._paths import Paths
-from ._resource import is_listening, read_document, told
+from ._resource import is_listening
 from ._store import Store
 
 Status = Mapping[str, Any]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._access import LOCK_ARGUMENTS, locked, read_document, told
 from ._change import all_removed, all_stated, key_of, refuse_stranger, removed
 from ._client import Client, NotRunning, Refused
 from ._conflict import Claim, probe
@@ -26,14 +26,11 @@ from ._model import (
     FloatingIP,
     LoadBalancer,
     ModelError,
-    Problem,
     argument_spec,
     check_document,
     declared,
     describe,
-    duration_ms,
     to_options,
-    to_stored,
 )
 from ._node import NODE_ARGUMENTS
 from ._paths import Paths, socket_address
@@ -45,26 +42,7 @@ Wanted = Callable[[Document, Secrets], Document]
 Deploy = Callable[[AnsibleModule, Paths, Callable[[], None]], bool]
 Shown = Callable[[Document, list[Change]], Mapping[str, Any]]
 
-LOCK_ARGUMENTS: dict[str, Any] = {"lock_timeout": {"type": "str", "default": "30s"}}
-_LOCK_TIMEOUT_MS_MAX = 3_600_000
 _CONNECT_TIMEOUT_S = 5.0
-
-
-@contextlib.contextmanager
-def told(module: AnsibleModule) -> Iterator[None]:
-    """Turns what a user or a host can do wrong into the task's failure. A programmer's error is not caught."""
-    try:
-        yield
-    except ModelError as error:
-        module.fail_json(msg=str(error), problems=[_problem(problem) for problem in error.problems])
-    except (StoreError, NotRunning) as error:
-        module.fail_json(msg=str(error))
-    except Refused as error:
-        module.fail_json(msg=f"The runtime refused: {error}", problems=error.problems)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        module.fail_json(msg=f"{where}{reason}. Mend that on the node (space, permissions, become), then run again.")
 
 
 def is_listening(path: Path) -> bool:
@@ -76,15 +54,6 @@ def is_listening(path: Path) -> bool:
     except (FileNotFoundError, ConnectionRefusedError):
         return False
     return True
-
-
-def read_document(module: AnsibleModule, store: Store) -> Document:
-    """The document in force; in check mode with what the play's earlier tasks would have made of it."""
-    have = store.read()
-    assumed = (module.params.get("tandem_assumed") or {}).get(store.paths.prefix)
-    if module.check_mode and assumed and assumed.get("generation") == have.generation:
-        return Document.from_stored({"schema": 1, **assumed})
-    return have
 
 
 class Transaction:
@@ -102,7 +71,7 @@ class Transaction:
 
         ``pairs`` are the load balancers that this run states: their nodes must be on separate hardware.
         """
-        with told(self.module), self._locked(lambda: self._planned(change, pairs)):
+        with told(self.module), locked(self.module, self.store, lambda: self._planned(change, pairs)):
             have, want, changes, separate = self._planned(change, pairs)
             for sentence in doubts(separate):
                 self.module.warn(sentence)
@@ -127,29 +96,6 @@ class Transaction:
             return deploy(self.module, self.paths, before)
         before()
         return False
-
-    @contextlib.contextmanager
-    def _locked(self, look: Callable[[], object]) -> Iterator[None]:
-        """Holds the lock. On a host that has none yet, ``look`` may refuse first, so that what is refused leaves no trace."""
-        wait_s = self._lock_timeout_s()
-        if self.module.check_mode:
-            yield  # reads one whole document, so it needs no lock, and taking it would write
-            return
-        if not os.path.exists(self.paths.lock):
-            look()
-        with self.store.lock(wait_s):
-            yield
-
-    def _lock_timeout_s(self) -> float:
-        given = self.module.params["lock_timeout"]
-        try:
-            wait_ms = duration_ms(given)
-        except ValueError as error:
-            rule, way_out = error.args
-            raise ModelError(Problem("", "lock_timeout", given, rule, way_out)) from None
-        if wait_ms > _LOCK_TIMEOUT_MS_MAX:
-            raise ModelError(Problem("", "lock_timeout", given, "which is outside 0 to 1h", "Give a value within the limits."))
-        return wait_ms / 1000
 
     def _assumed(self, want: Document) -> dict[str, Any]:
         stored = want.to_stored()
@@ -283,10 +229,11 @@ class Transaction:
         return found
 
     def _behind(self, want: Document) -> bool:
-        """Whether a running service still uses another generation than the document on disk."""
+        """Whether a running service does not use the document on disk, or not all of it."""
         if not want.generation:
             return False
-        return any(client.status().get("generation") != want.generation for client in self._services())
+        told = [client.status() for client in self._services()]
+        return any(status.get("generation") != want.generation or status.get("failure") for status in told)
 
     def _remove_secrets(self, marks: set[str]) -> None:
         for mark in sorted(marks):
@@ -375,13 +322,3 @@ def _show_changes(want: Document, changes: list[Change]) -> Mapping[str, Any]:
 def show_objects(document: Document) -> dict[str, list[dict[str, Any]]]:
     """All objects in a user's words, by kind, sorted by key."""
     return {kind: [to_options(thing) for _key, thing in sorted(document.objects(kind).items())] for kind in KINDS}
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {
-        "where": problem.where,
-        "option": problem.option,
-        "value": to_stored(problem.value),
-        "rule": problem.rule,
-        "way_out": problem.way_out,
-    }

@@ -102,12 +102,13 @@ from ansible_collections.tandem.lb.plugins.module_utils import _floor  # noqa: F
 
 # isort: split
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tandem.lb.plugins.module_utils._access import LOCK_ARGUMENTS, locked, read_document, told
 from ansible_collections.tandem.lb.plugins.module_utils._change import refuse_stranger
 from ansible_collections.tandem.lb.plugins.module_utils._model import Document, ModelError, Problem
 from ansible_collections.tandem.lb.plugins.module_utils._node import NODE_ARGUMENTS
 from ansible_collections.tandem.lb.plugins.module_utils._paths import Paths
 from ansible_collections.tandem.lb.plugins.module_utils._release import Deployment
-from ansible_collections.tandem.lb.plugins.module_utils._resource import LOCK_ARGUMENTS, Transaction, told
+from ansible_collections.tandem.lb.plugins.module_utils._store import Store
 
 
 def main() -> None:
@@ -123,11 +124,11 @@ def main() -> None:
     with told(module):
         # Taking the lock leaves its file, which must not appear where there is nothing to remove.
         idle = module.params["state"] == "absent" and not Deployment(module, paths).remains()
-        transaction = Transaction(module)
-        with contextlib.nullcontext() if idle else transaction._locked():
+        store = Store(paths)
+        with contextlib.nullcontext() if idle else locked(module, store):
             deployment = Deployment(module, paths)
             before = {"release": deployment.release}
-            document = transaction._have()
+            document = read_document(module, store)
             if module.params["state"] == "present":
                 # Under a name that its document does not know, keepalive would refuse the document when it is next started.
                 refuse_stranger(document, module.params["node"], sorted(document.load_balancers))

@@ -19,12 +19,12 @@ RUN = "run/tandem"
 
 
 class Service(socketserver.ThreadingUnixStreamServer):
-    """A control socket that takes every generation but those in ``refuses``."""
+    """A control socket that takes every generation but those in ``refuses``. ``failure``: what it could not do with that of its start."""
 
     daemon_threads = True
 
-    def __init__(self, path, refuses, log):
-        self.refuses, self.log, self.name, self.generation = refuses, log, path.stem, 1
+    def __init__(self, path, refuses, log, failure=""):
+        self.refuses, self.log, self.name, self.generation, self.failure = refuses, log, path.stem, 1, failure
         super().__init__(str(path), Answers)
 
 
@@ -38,7 +38,7 @@ class Answers(BaseHTTPRequestHandler):
         """Nothing to say."""
 
     def do_GET(self):
-        self.answer(200, {"generation": self.server.generation})
+        self.answer(200, {"generation": self.server.generation, "failure": self.server.failure})
 
     def do_POST(self):
         wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["generation"]
@@ -46,7 +46,7 @@ class Answers(BaseHTTPRequestHandler):
         if wanted in self.server.refuses:
             self.answer(409, {"error": {"message": "port 80 is taken", "problems": ["192.0.2.100:80: Address already in use"]}})
             return
-        self.server.generation = wanted
+        self.server.generation, self.server.failure = wanted, ""
         self.answer(200, {"generation": wanted, "digest": ""})
 
     def answer(self, status, body):
@@ -59,15 +59,15 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def services(host, seed):
-    """Starts both services on the filled host; ``start(proxy=..., keepalive=...)`` says which generations each refuses."""
+    """Starts both services on the filled host. ``start(proxy=..., keepalive=...)``: the generations they refuse; ``failure``: what keepalive lacks."""
     seed(host, ALL)
     (host.prefix / RUN).mkdir(parents=True)
     log = []
     with contextlib.ExitStack() as stack:
 
-        def start(proxy=(), keepalive=()):
-            for name, refuses in (("proxy", proxy), ("keepalive", keepalive)):
-                service = stack.enter_context(Service(host.prefix / RUN / f"{name}.sock", refuses, log))
+        def start(proxy=(), keepalive=(), failure=""):
+            for name, refuses, lacking in (("proxy", proxy, ""), ("keepalive", keepalive, failure)):
+                service = stack.enter_context(Service(host.prefix / RUN / f"{name}.sock", refuses, log, lacking))
                 threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
                 stack.callback(service.shutdown)
             return log
@@ -142,7 +142,7 @@ def test_on_a_full_disk_neither_document_nor_secrets_change(host, seed):
         seed(host, ALL)
         host.run("runtime")
         fill(disk)
-        kept = {path: path.read_bytes() for path in (disk / "tandem").rglob("*") if path.is_file()}
+        kept = {path: path.read_bytes() for path in (disk / "tandem").rglob("*") if path.is_file() and path.name != "lock"}
         for module, options, path in (
             ("backend", {**BACKEND, "max_retries": 4}, "etc/tandem/history/desired-1.json"),
             ("load_balancer", {"name": "edge", "heartbeat": {"key": "another key of both nodes"}}, "etc/tandem/secrets/"),
@@ -165,6 +165,14 @@ def test_a_service_that_runs_another_generation_is_brought_to_the_one_on_disk(ho
     assert host.run("backend", **BACKEND).result["changed"] is True
     assert log[2:] == [("proxy", 1), ("keepalive", 1)]
     assert host.run("backend", **BACKEND).result["changed"] is False
+
+
+def test_a_service_that_could_not_begin_with_the_document_is_asked_again_and_says_why_not(host, services):
+    log = services(failure='load balancer "edge": no interface', keepalive=(1,))
+    assert host.run("backend", check=True, **BACKEND).result["changed"] is True
+    refused = host.run("backend", **BACKEND)
+    assert "The runtime refused: port 80 is taken" in refused.result["msg"]
+    assert log == [("proxy", 1), ("keepalive", 1)]
 
 
 def test_the_socket_that_a_killed_service_left_behind_is_no_running_service(host, seed):
