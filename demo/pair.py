@@ -84,8 +84,15 @@ class Pair(ABC):
         """Runs the playbook on both nodes. Raises StoryError when it fails."""
         command = [str(Path(sys.executable).with_name("ansible-playbook")), str(playbook), *arguments]
         command += ["-i", str(self.inventory), "-e", json.dumps(self.variables)]
-        # Ansible wants a UTF-8 locale, which a bare environment does not name.
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(HERE / "ansible.cfg"), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(HERE / "ansible.cfg"),
+            # What Ansible keeps for itself goes with the rest of the state, and not into the user's home.
+            "ANSIBLE_HOME": str(self.state / "ansible"),
+            # Ansible wants a UTF-8 locale, which a bare environment does not name.
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_NOCOLOR": "1",
+        }
         began = time.monotonic()
         run = subprocess.run(
             command,

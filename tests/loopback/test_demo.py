@@ -34,17 +34,19 @@ def three_free_ports():
 
 @pytest.fixture
 def story(tmp_path):
-    state, port = tmp_path / "demo", three_free_ports()
+    state, home, port = tmp_path / "demo", tmp_path / "home", three_free_ports()
+    home.mkdir()
 
     def tell(*what):
         command = [sys.executable, str(STORY), *what, "--state", str(state), "--port", str(port)]
-        environment = {**os.environ, "HOME": str(tmp_path / "home")}
+        environment = {**os.environ, "HOME": str(home)}
         return subprocess.run(
             command, cwd=TOP, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_STORY_S_MAX, check=False
         )
 
     yield tell, port
     tell("stop")
+    assert list(home.iterdir()) == [], "the demo has left something in its user's home"
 
 
 def test_the_story_happens_as_told_twice_and_can_be_stopped(story):
