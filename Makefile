@@ -1,5 +1,8 @@
 # What a newcomer runs. Everything is set up inside the checkout, in .venv, by the first of these; nothing needs root.
 .DEFAULT_GOAL := help
+# Where the lab's hosts lie, and which scenario is wanted: make molecule SCENARIO=guards
+LAB = .lab
+SCENARIO =
 .PHONY: help demo demo-stop test lab-up lab-demo lab-down molecule bench lint setup clean
 
 help:
@@ -28,16 +31,17 @@ test: setup
 	@.venv/bin/python -m pytest
 
 lab-up: setup
-	@.venv/bin/python -m tests.lab up
+	@.venv/bin/python -m tests.lab up --state "$(LAB)"
 
 lab-demo: setup
-	@.venv/bin/python -m tests.lab.demo
+	@.venv/bin/python -m tests.lab.demo --state "$(LAB)"
 
 lab-down: setup
-	@.venv/bin/python -m tests.lab down
+	@.venv/bin/python -m tests.lab down --state "$(LAB)"
 
 molecule: setup
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" LC_ALL=C.UTF-8 MOLECULE_EPHEMERAL_DIRECTORY="$(CURDIR)/.build/molecule" .venv/bin/molecule test --all --report
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(CURDIR)/.build/ansible" MOLECULE_EPHEMERAL_DIRECTORY="$(CURDIR)/.build/molecule" \
+		.venv/bin/molecule test $(if $(SCENARIO),--scenario-name $(SCENARIO),--all) --report
 
 bench: setup
 	@.venv/bin/python -m tests.bench

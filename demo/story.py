@@ -148,7 +148,7 @@ def _preview_an_edit(pair: Pair) -> None:
     text = pair.playbook.read_text()
     line, new, words = pair.edit
     if line not in text:
-        raise StoryError(f"{_short(pair.playbook)} no longer holds the line that this step edits")
+        raise StoryError(f"{short(pair.playbook)} no longer holds the line that this step edits")
     edited.write_text(text.replace(line, new))
     before = [pair.status(node).get("generation") for node in NODES]
     play = pair.play(edited, "--check", "--diff", "--limit", NODES[0])
@@ -162,7 +162,7 @@ def _farewell(site: Site, seconds: float) -> None:
     title(f"That was the main job, in {seconds:.0f} s")
     say(f"The pair is left running. Point a browser at http://{site.address}:{site.port}/ and reload it.")
     program = site.prefix(NODES[0]) / "opt/tandem/current/bin/tandem"
-    say(f"See a node's view:  {_short(program)} --prefix {_short(site.prefix(NODES[0]))} status")
+    say(f"See a node's view:  {short(program)} --prefix {short(site.prefix(NODES[0]))} status")
     say("Stop everything:    make demo-stop")
 
 
@@ -187,7 +187,7 @@ def _diff(output: str) -> list[str]:
 
 
 def _recap(pair: Pair, play: Play) -> None:
-    say(f"$ ansible-playbook {_short(pair.playbook)}")
+    say(f"$ ansible-playbook {short(pair.playbook)}")
     for host, counts in sorted(play.recap.items()):
         words = "  ".join(f"{word}={counts[word]}" for word in ("ok", "changed", "unreachable", "failed"))
         say(f"  {host} : {words}")
@@ -201,7 +201,7 @@ def say(text: str) -> None:
     print(f"   {text}", flush=True)
 
 
-def _short(path: Path) -> str:
+def short(path: Path) -> str:
     """The path as seen from the checkout, where it lies in it."""
     try:
         return str(path.relative_to(Path.cwd()))

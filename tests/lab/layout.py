@@ -37,8 +37,7 @@ _INVENTORY = """\
 all:
   vars:
     ansible_python_interpreter: /usr/bin/python3
-    ansible_ssh_args: -F "{state}/ssh_config" -o ControlMaster=auto -o ControlPersist=30s
-    ansible_control_path: "{state}/ssh-{{{{ inventory_hostname }}}}"
+    ansible_ssh_args: -F "{state}/ssh_config" -o ControlMaster=auto -o ControlPersist=30s -o ControlPath="{state}/ssh-{{{{ inventory_hostname }}}}"
     lab_network: {network}
     lab_network6: "{network6}"
     floating_ip: {floating}

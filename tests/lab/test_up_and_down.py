@@ -86,6 +86,27 @@ def test_hosts_keep_their_disks_and_down_leaves_nothing(hosts_lab):
         lab.power_on("lb-a")
 
 
+def test_what_a_newcomer_runs_brings_hosts_up_tells_the_story_on_them_and_takes_them_down(hosts_lab, tmp_path):
+    home, before = tmp_path / "home", around()
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "TANDEM_LAB_CACHE": str(cache())}
+
+    def make(target):
+        command = ["make", "--silent", target, f"LAB={hosts_lab.state}"]
+        run = subprocess.run(command, cwd=TOP, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+    assert f"ssh -F {hosts_lab.state}/ssh_config lb-a" in make("lab-up")
+    number = hosts_lab.layout.number
+    assert all(map(hosts_lab.is_on, HOSTS))
+    assert "That was the main job, on real hosts" in make("lab-demo")
+    assert "nothing of it is left" in make("lab-down")
+    nothing_left(hosts_lab.state, number)
+    assert around() == before
+    assert list(home.iterdir()) == []
+
+
 def test_an_up_that_was_killed_can_be_gone_on_with_or_taken_down(hosts_lab):
     lab = hosts_lab
     command = [sys.executable, "-m", "tests.lab", "up", "--state", str(lab.state)]
