@@ -36,6 +36,11 @@ class Client:
         self._lines = lines
 
     @property
+    def failures(self) -> list[str]:
+        """Why requests failed, in the client's words."""
+        return [line["reason"] for line in list(self._lines.found) if line["server"] is None]
+
+    @property
     def outcomes(self) -> list[Outcome]:
         # Containers share the kernel's monotonic clock, so times from there can be held against times from here.
         seen = [Outcome(line["began"], line["ended"], line["server"]) for line in list(self._lines.found)]
@@ -99,8 +104,8 @@ class LabPair(Pair):
         return []
 
     @contextlib.contextmanager
-    def stream(self) -> Iterator[Client]:
-        command = f"python3 /opt/load.py {self.address} {self.port} probe {_STREAM_S_MAX}"
+    def stream(self, address: str | None = None, port: int | None = None, patience_s: float = 2) -> Iterator[Client]:
+        command = f"python3 /opt/load.py {address or self.address} {port or self.port} probe {_STREAM_S_MAX} {patience_s}"
         lines = Lines(self.hosts.start("client", command))
         try:
             yield Client(lines)

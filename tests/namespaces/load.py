@@ -1,4 +1,4 @@
-"""A client in a namespace: `load.py ADDRESS PORT MODE SECONDS`; prints one JSON object per request. Ends when its standard input ends, or in time.
+"""A client in a namespace: `load.py ADDRESS PORT MODE SECONDS [PATIENCE_S]`; prints one JSON object per request. Ends when its standard input ends, or in time.
 
 `probe` opens a connection every 10 ms; `busy` keeps eight clients asking as fast as they are answered, half of them on kept connections.
 """
@@ -12,13 +12,14 @@ import threading
 import time
 
 _PERIOD_S = 0.01
+_PATIENCE_S = float((sys.argv[5:] or ["2"])[0])
 _lock = threading.Lock()
 
 
 def ask(target, connection=None):
     """One request; the connection to go on with, None after a failure or an end."""
     began, server, reason = time.monotonic(), None, ""
-    connection = connection or http.client.HTTPConnection(*target, timeout=2)
+    connection = connection or http.client.HTTPConnection(*target, timeout=_PATIENCE_S)
     try:
         connection.request("GET", "/")
         response = connection.getresponse()
