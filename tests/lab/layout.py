@@ -6,11 +6,10 @@ import ipaddress
 import os
 import secrets
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.tree import USER, USER_ID, LabError
+from tests.lab.tree import USER, USER_ID, LabError, run
 
 TOP = Path(__file__).resolve().parents[2]
 HOSTS = {"lb-a": 11, "lb-b": 12, "app-1": 21, "app-2": 22, "client": 31}
@@ -179,6 +178,6 @@ def _make_key(path: Path, comment: str) -> None:
     if path.exists():
         return
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
-    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
-    if run.returncode:
-        raise LabError(f"ssh-keygen failed: {run.stderr.strip()}")
+    made = run(*command, within_s=60)
+    if made.returncode:
+        raise LabError(f"ssh-keygen failed: {made.stderr.strip()}")

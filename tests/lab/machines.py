@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.lab.layout import HOSTS, Layout
-from tests.lab.tree import LabError, ensure_tree
+from tests.lab.tree import LabError, ensure_tree, run
 
 _NEEDED = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "ssh": "openssh-client", "ip": "iproute2", "unshare": "util-linux"}
 _LABS_MAX = 16
 _BOOT_S = 90
 _KILL_S = 20
+_INSTALL_S = 600
+_COMMAND_S = 30
 _PATH_MAX = 80
 os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
@@ -111,12 +113,12 @@ class Lab:
         deadline = time.monotonic() + within_s
         layout = self.layout
         while True:
-            run = _run("ssh", "-F", str(self.state / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=2", host, "true", check=False)
-            if run.returncode == 0:
+            asked = _run("ssh", "-F", str(self.state / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=2", host, "true", check=False)
+            if asked.returncode == 0:
                 return
             if self._process(layout, host) is None or time.monotonic() > deadline:
                 console = (layout.folder(host) / "console.log").read_text(errors="replace").splitlines()[-10:]
-                raise LabError(f"{host} did not come up: ssh says {run.stderr.strip()!r}; its console says:\n" + "\n".join(console))
+                raise LabError(f"{host} did not come up: ssh says {asked.stderr.strip()!r}; its console says:\n" + "\n".join(console))
             time.sleep(0.1)
 
     # The network: one bridge, which is also the mark of who has the number
@@ -258,9 +260,9 @@ def ensure_packages(say: Callable[[str], None]) -> None:
     say(f"Installing what the lab needs from the distribution: {', '.join(missing)}.")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
-        run = subprocess.run(["apt-get", *arguments], env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False)
-        if run.returncode:
-            raise LabError(f"apt-get {' '.join(arguments)} failed:\n{run.stdout}{run.stderr}")
+        ended = run("apt-get", *arguments, within_s=_INSTALL_S, env=quiet)
+        if ended.returncode:
+            raise LabError(f"apt-get {' '.join(arguments)} failed:\n{ended.stdout}{ended.stderr}")
 
 
 def _cgroup_tops() -> list[Path]:
@@ -307,7 +309,7 @@ def _until(condition: Callable[[], bool], what: str) -> None:
 
 
 def _run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
-    if check and run.returncode:
-        raise LabError(f"{' '.join(command)} failed: {run.stderr.strip()}")
-    return run
+    ended = run(*command, within_s=_COMMAND_S)
+    if check and ended.returncode:
+        raise LabError(f"{' '.join(command)} failed: {ended.stderr.strip()}")
+    return ended

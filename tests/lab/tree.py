@@ -7,9 +7,11 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 USER = "ops"
 USER_ID = 1000
@@ -65,22 +67,31 @@ def ensure_tree(say: Callable[[str], None]) -> Path:
 def _build(suite: str, folder: Path) -> None:
     """Below a temporary name first: a folder with the final name is whole."""
     fresh, log = folder.with_suffix(".new"), folder.with_suffix(".log")
-    shutil.rmtree(fresh, ignore_errors=True)
+    _discard(fresh)
     bootstrap = ["debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", suite, str(fresh), _mirror(suite)]
     try:
         with open(log, "wb") as output:
             for command in (bootstrap, ["chroot", str(fresh), "sh", "-c", _RECIPE]):
-                run = subprocess.run(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=_environment(), timeout=_BUILD_S, check=False
-                )
-                if run.returncode:
-                    raise LabError(f"{command[0]} failed (exit status {run.returncode}); what it said is in {log}:\n{_end_of(log)}")
+                status = run(*command, within_s=_BUILD_S, output=output, env=_environment()).returncode
+                if status:
+                    raise LabError(f"{command[0]} failed (exit status {status}); what it said is in {log}:\n{_end_of(log)}")
         fresh.chmod(0o755)
         os.sync()
         fresh.rename(folder)
         log.unlink()
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        _discard(fresh)
+
+
+def _discard(fresh: Path) -> None:
+    """Removes a tree that is not whole. What debootstrap has mounted in it (/proc, /sys) goes first, or the removal would walk into the machine's own."""
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for place in reversed([place for place in mounted if place.startswith(f"{fresh}/")]):
+        unmounted = run("umount", "--lazy", place, within_s=60)
+        if unmounted.returncode:
+            raise LabError(f"{place} is mounted and cannot be unmounted, so {fresh} stays: {unmounted.stderr.strip()}")
+    if fresh.exists():
+        shutil.rmtree(fresh)
 
 
 def _suite() -> str:
@@ -112,11 +123,26 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": path, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **({"http_proxy": proxy} if proxy else {})}
 
 
+def run(
+    *command: str, within_s: float, output: int | IO[bytes] = subprocess.PIPE, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end. One that does not come to it in time is killed with all that it has started, and LabError raised."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, text=True, start_new_session=True) as process:
+        try:
+            said, complained = process.communicate(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{' '.join(command)}: it has not ended within {within_s:g} s and was killed.") from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(command, process.returncode, said, complained)
+
+
 def _output(*command: str) -> str:
-    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
-    if run.returncode:
-        raise LabError(f"{' '.join(command)} failed: {run.stderr.strip()}")
-    return run.stdout
+    ended = run(*command, within_s=60)
+    if ended.returncode:
+        raise LabError(f"{' '.join(command)} failed: {ended.stderr.strip()}")
+    return ended.stdout
 
 
 def _end_of(log: Path) -> str:
