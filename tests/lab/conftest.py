@@ -6,7 +6,13 @@ import pytest
 
 from tests.lab.lab_pair import LabPair, until
 from tests.lab.layout import NODES
-from tests.lab.machines import Lab
+from tests.lab.machines import Lab, ensure_packages
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages(request):
+    """What the lab needs from the distribution; what is installed is said where the tests' progress is shown."""
+    ensure_packages(request.config.pluginmanager.get_plugin("terminalreporter").write_line)
 
 
 @pytest.fixture(scope="module")
