@@ -37,6 +37,8 @@ def ask(address, kept):
             connection = None
         slowest[0] = max(slowest[0], time.monotonic() - began)
         time.sleep(PERIOD_S)
+    if not ENOUGH.exists():
+        failed.append(f"{address}: nobody said that it was enough within {LIFE_S} s")
 
 
 def main():
