@@ -1,16 +1,21 @@
 """Another release of the collection, for tests of roll-outs: `python -m tests.support.next_release FOLDER` makes it below FOLDER.
 
-It is what the next version would ship: everything that git knows of the checkout but the tests, with one line more in the runtime.
+It is what the next version would ship: everything that git knows of the checkout but the tests, with the next number in both places that name one.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
+_VERSIONS = {
+    "galaxy.yml": re.compile(r"^(version: \d+\.\d+\.)(\d+)$", re.MULTILINE),
+    "runtime/tandem/__init__.py": re.compile(r'^(__version__ = "\d+\.\d+\.)(\d+)(?="$)', re.MULTILINE),
+}
 
 
 def another_release(folder: Path) -> Path:
@@ -24,8 +29,11 @@ def another_release(folder: Path) -> Path:
             continue
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, place / name, follow_symlinks=False)
-    with (place / "runtime/tandem/__init__.py").open("a") as source:
-        source.write("# the next release\n")
+    for name, written in _VERSIONS.items():
+        text, changed = written.subn(lambda found: f"{found[1]}{int(found[2]) + 1}", (place / name).read_text())
+        if changed != 1:
+            raise ValueError(f"{name} names its version {changed} times")
+        (place / name).write_text(text)
     return folder
 
 
