@@ -3,6 +3,8 @@
 # Where the lab's hosts lie, and which scenario is wanted: make molecule SCENARIO=guards
 LAB = .lab
 SCENARIO =
+# Whose ansible and molecule run the scenarios.
+BIN = $(CURDIR)/.venv/bin
 .PHONY: help demo demo-stop test lab-up lab-demo lab-down molecule bench lint setup clean
 
 help:
@@ -40,8 +42,8 @@ lab-down: setup
 	@.venv/bin/python -m tests.lab down --state "$(LAB)"
 
 molecule: setup
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(CURDIR)/.build/ansible" MOLECULE_EPHEMERAL_DIRECTORY="$(CURDIR)/.build/molecule" \
-		.venv/bin/molecule test $(if $(SCENARIO),--scenario-name $(SCENARIO),--all) --report
+	@PATH="$(BIN):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(CURDIR)/.build/ansible" MOLECULE_EPHEMERAL_DIRECTORY="$(CURDIR)/.build/molecule" \
+		molecule test $(if $(SCENARIO),--scenario-name $(SCENARIO),--all) --report
 
 bench: setup
 	@.venv/bin/python -m tests.bench
