@@ -1,4 +1,6 @@
-"""A client in a namespace: `load.py ADDRESS PORT MODE SECONDS [PATIENCE_S]`; prints one JSON object per request. Ends when its standard input ends, or in time.
+"""A client in a namespace: `load.py ADDRESS PORT MODE SECONDS [PATIENCE_S]`; prints one JSON object per request.
+
+It ends when its standard input ends, or in time.
 
 `probe` opens a connection every 10 ms; `busy` keeps eight clients asking as fast as they are answered, half of them on kept connections.
 """

@@ -55,7 +55,7 @@ def test_only_what_is_missing_is_installed_and_nothing_when_all_is_there(bare):
     assert asked(bare)[-1].endswith("--no-install-recommends debootstrap")
     program(bare / "debootstrap")
     (bare.parent / "asked").unlink()
-    ensure_packages(lambda text: pytest.fail(text))
+    ensure_packages(pytest.fail)
     assert asked(bare) == []
 
 
@@ -66,14 +66,14 @@ def test_an_installation_that_fails_says_what_apt_said(bare):
 
 
 def test_a_machine_without_apt_is_told_what_it_lacks(bare):
-    with pytest.raises(LabError, match="needs debootstrap, .* no apt-get"):
+    with pytest.raises(LabError, match=r"needs debootstrap, .* no apt-get"):
         ensure_packages(lambda _text: None)
 
 
 def test_an_installation_that_hangs_is_ended_with_what_it_has_started(bare, monkeypatch):
     apt(bare, f"/usr/bin/tail -f /dev/null & echo $! >{bare.parent}/child", "wait")
     monkeypatch.setattr(machines, "_INSTALL_S", 0.5)
-    with pytest.raises(LabError, match="apt-get update -qq: it has not ended within 0.5 s"):
+    with pytest.raises(LabError, match=r"apt-get update -qq: it has not ended within 0\.5 s"):
         ensure_packages(lambda _text: None)
     child = (bare.parent / "child").read_text().strip()
     until(lambda: not alive(int(child)))

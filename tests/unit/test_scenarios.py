@@ -15,7 +15,8 @@ SLEEPS = re.compile(r"(^|[\s;&|(/])u?sleep(\s|\()|time\.sleep\(")
 
 
 def task_files():
-    listed = subprocess.run(["git", "ls-files", "-z", "--", "extensions", "playbooks", "roles", "demo", "tests"], cwd=TOP, capture_output=True, check=True)
+    command = ["git", "ls-files", "-z", "--", "extensions", "playbooks", "roles", "demo", "tests"]
+    listed = subprocess.run(command, cwd=TOP, capture_output=True, check=True)
     names = [name for name in listed.stdout.decode().split("\0") if name.endswith((".yml", ".yaml"))]
     return [name for name in names if not {"meta", "defaults"} & set(Path(name).parts)]
 
