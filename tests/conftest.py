@@ -19,7 +19,8 @@ for folder in (TOP / "runtime", TOP):
 os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 FLOORS = ("unit", "loopback", "namespaces", "lab")
-# With this set, as in CI, a test that is skipped is a failure: no floor may be missing there.
+# With the first one set, as in CI, a test that is skipped is a failure; with the second, so is a floor of which no test has run.
+NO_SKIPS = os.environ.get("TANDEM_NO_SKIPS") == "1"
 ALL_FLOORS = os.environ.get("TANDEM_ALL_FLOORS") == "1"
 
 _counted: dict[str, Counter[str]] = {floor: Counter() for floor in FLOORS}
@@ -83,8 +84,14 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    if ALL_FLOORS and exitstatus == 0:
-        idle = [floor for floor in FLOORS if sum(_counted[floor].values()) == _counted[floor]["skipped"]]
-        if idle or _reasons:
-            print(f"\nTANDEM_ALL_FLOORS=1: not everything ran (floors without a test: {', '.join(idle) or 'none'})", file=sys.stderr)
-            session.exitstatus = 1
+    if exitstatus == 0 and (reason := too_little_ran()):
+        print(f"\n{reason}", file=sys.stderr)
+        session.exitstatus = 1
+
+
+def too_little_ran():
+    """Why a run in which nothing failed is a failure all the same; "" when it is none."""
+    idle = [floor for floor in FLOORS if sum(_counted[floor].values()) == _counted[floor]["skipped"]]
+    if ALL_FLOORS and idle:
+        return f"TANDEM_ALL_FLOORS=1: no test of these floors has run: {', '.join(idle)}"
+    return f"TANDEM_NO_SKIPS=1: {sum(_reasons.values())} tests were skipped" if NO_SKIPS and _reasons else ""
