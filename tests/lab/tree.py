@@ -84,7 +84,7 @@ def _build(suite: str, folder: Path) -> None:
 
 
 def _discard(fresh: Path) -> None:
-    """Removes a tree that is not whole. What debootstrap has mounted in it (/proc, /sys) goes first, or the removal would walk into the machine's own."""
+    """Removes a tree that is not whole; first what debootstrap has mounted in it, or the removal would walk into the machine's own /proc and /sys."""
     mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for place in reversed([place for place in mounted if place.startswith(f"{fresh}/")]):
         unmounted = run("umount", "--lazy", place, within_s=60)
