@@ -59,7 +59,7 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def services(host, seed):
-    """Starts both services on the filled host. ``start(proxy=..., keepalive=...)``: the generations they refuse; ``failure``: what keepalive lacks."""
+    """Starts both services on the filled host. ``start(proxy=..., keepalive=...)``: generations they refuse; ``failure``: what keepalive lacks."""
     seed(host, ALL)
     (host.prefix / RUN).mkdir(parents=True)
     log = []
