@@ -20,7 +20,7 @@ help:
 
 setup: .venv/ready
 
-.venv/ready: requirements/run.txt requirements/test.txt tools/setup
+.venv/ready: requirements/run.txt requirements/test.txt requirements/constraints.txt tools/setup
 	@tools/setup
 
 demo: setup
