@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import os
 import platform
 import re
@@ -21,6 +20,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = "HAProxy"
+# HAProxy and nginx are the distribution's, and so is the Python of most nodes. One that was built by hand is often built without profile-guided
+# optimisation, which is a third slower.
+DISTRIBUTIONS_PYTHON = "/usr/bin/python3"
+OLDEST_PYTHON = (3, 9)
 BIG_BYTES = 1 << 20  # so that requests per second are MiB per second
 
 
@@ -70,18 +73,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Tandem beside HAProxy and nginx, each alone on one core.")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each measurement takes (2)")
+    parser.add_argument("--python", default="", help=f"what Tandem runs with ({DISTRIBUTIONS_PYTHON} if that is new enough, else this one)")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: sys.exit(1))
     try:
-        bench(options.rounds, options.seconds)
+        bench(options.rounds, options.seconds, options.python or python_of_nodes())
     except Unable as reason:
         sys.exit(f"No benchmark: {reason}")
     except KeyboardInterrupt:
         sys.exit("Interrupted.")
 
 
-def bench(rounds: int, seconds: float) -> None:
+def bench(rounds: int, seconds: float, python: str) -> None:
     missing = [name for name in ("haproxy", "nginx", "wrk", "taskset") if not tool(name)]
     if missing:
         raise Unable(f"{', '.join(missing)} missing. On Debian and Ubuntu: apt-get install haproxy nginx-light wrk util-linux")
@@ -96,13 +100,23 @@ def bench(rounds: int, seconds: float) -> None:
         origin = free_port()
         serving = nginx_command(folder, "origin", f"listen 127.0.0.1:{origin}; root {folder};")
         start(stack, folder, cores[1], "origin", port=origin, command=serving)
-        subjects = start_subjects(stack, folder, cores[0], origin)
-        report(measure(subjects, cores[1], rounds, seconds), rounds, seconds)
+        subjects = start_subjects(stack, folder, cores[0], origin, python)
+        report(measure(subjects, cores[1], rounds, seconds), rounds, seconds, asked(python, "import platform; print(platform.python_version())"))
 
 
-def start_subjects(stack: contextlib.ExitStack, folder: Path, core: int, origin: int) -> dict[str, Subject]:
+def python_of_nodes() -> str:
+    found = asked(DISTRIBUTIONS_PYTHON, f"import sys; print(sys.version_info >= {OLDEST_PYTHON})") if Path(DISTRIBUTIONS_PYTHON).exists() else ""
+    return DISTRIBUTIONS_PYTHON if found == "True" else sys.executable
+
+
+def asked(python: str, code: str) -> str:
+    """What a Python prints for the code; "" where that fails."""
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, timeout=30).stdout.strip()
+
+
+def start_subjects(stack: contextlib.ExitStack, folder: Path, core: int, origin: int, python: str) -> dict[str, Subject]:
     """Every proxy that is compared, by name."""
-    worker = [sys.executable, str(HERE / "worker.py")]
+    worker = [python, str(HERE / "worker.py")]
     ports = {name: free_port() for name in (REFERENCE, "nginx", "Tandem")}
     pids = {}
     pids[REFERENCE] = start(stack, folder, core, REFERENCE, port=ports[REFERENCE], command=haproxy_command(folder, ports[REFERENCE], origin))
@@ -110,7 +124,7 @@ def start_subjects(stack: contextlib.ExitStack, folder: Path, core: int, origin:
     upstream = f"upstream origin {{ server 127.0.0.1:{origin}; keepalive 64; keepalive_requests 1000000000; }}"
     pids["nginx"] = start(stack, folder, core, "nginx", port=ports["nginx"], command=nginx_command(folder, "proxy", passing, upstream))
     pids["Tandem"] = start(stack, folder, core, "Tandem", port=ports["Tandem"], command=[*worker, str(ports["Tandem"]), str(origin)])
-    if importlib.util.find_spec("uvloop"):
+    if asked(python, "import uvloop; print('there')"):
         port = ports["Tandem on uvloop"] = free_port()
         pids["Tandem on uvloop"] = start(stack, folder, core, "Tandem on uvloop", port=port, command=[*worker, str(port), str(origin), "uvloop"])
     return {name: Subject(ports[name], pid) for name, pid in pids.items()}
@@ -151,8 +165,8 @@ def wrk(name: str, subject: Subject, load: Load, core: int, seconds: float) -> F
     return Figure(float(found[1]), (subject.cpu_s() - before) / int(requests[1]) * 1e6)
 
 
-def report(figures: dict[tuple[str, Load], list[Figure]], rounds: int, seconds: float) -> None:
-    print(f"{platform.machine()}, {processor()}, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, {versions()}")
+def report(figures: dict[tuple[str, Load], list[Figure]], rounds: int, seconds: float, python: str) -> None:
+    print(f"{platform.machine()}, {processor()}, Linux {platform.release().split('-')[0]}, Python {python}, {versions()}")
     print(f"Medians of {rounds} rounds of {seconds:g} s. Ratio: what a second of processor time yields, beside {REFERENCE} in the same round.\n")
     for load in LOADS:
         print(f"| {load.title} | {load.unit} | processor time each | ratio | lowest | highest |\n| --- | ---: | ---: | ---: | ---: | ---: |")
