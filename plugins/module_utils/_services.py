@@ -42,7 +42,6 @@ class Manager(Protocol):
 
     def outdated(self, pids: Iterable[int]) -> bool:
         """Whether one of these processes, which are running services, was started in another way than it would be now."""
-        ...
 
 
 def manager_for(paths: Paths, wanted: str) -> Manager:
