@@ -20,8 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = "HAProxy"
-# HAProxy and nginx are the distribution's, and so is the Python of most nodes. One that was built by hand is often built without profile-guided
-# optimisation, which is a third slower.
+# HAProxy and nginx are the distribution's, and so is the Python of most nodes. One that is built by hand with other options can be a third slower.
 DISTRIBUTIONS_PYTHON = "/usr/bin/python3"
 OLDEST_PYTHON = (3, 9)
 BIG_BYTES = 1 << 20  # so that requests per second are MiB per second
