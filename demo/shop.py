@@ -1,7 +1,8 @@
-"""A small web server, one of the three behind the demo's load balancer: `shop.py NAME ADDRESS PORT`."""
+"""A small web server, one of the three behind the demo's load balancer: `shop.py NAME ADDRESS PORT [CERTIFICATE]`, by TLS with a certificate."""
 
 from __future__ import annotations
 
+import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -42,7 +43,13 @@ class ShopServer(ThreadingHTTPServer):
 
 def main() -> None:
     Shop.name, address, port = sys.argv[1:4]
-    ShopServer((address, int(port)), Shop).serve_forever()
+    server = ShopServer((address, int(port)), Shop)
+    if sys.argv[4:]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[4])
+        # The handshake is left to the client's own thread: one that is slow must not keep the others waiting.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.serve_forever()
 
 
 if __name__ == "__main__":

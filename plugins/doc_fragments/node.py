@@ -6,11 +6,17 @@ from __future__ import annotations
 
 class ModuleDocFragment:
     DOCUMENTATION = r"""
+attributes:
+  async:
+    support: none
+    description: Refused. A task may need the controller more than once while it runs, which a job in the background could not ask for.
 options:
   node:
     description:
-      - This node's name, as O(tandem.lb.load_balancer#module:master.node) and O(tandem.lb.load_balancer#module:backup.node) give it.
-      - Filled in with the variable C(tandem_node) when left out, and with the inventory's name of the host where that is not set.
+      - This node's name, as O(tandem.lb.load_balancer#module:master.node) and O(tandem.lb.load_balancer#module:backup.node) give it. A host that was
+        deployed under one name refuses another.
+      - Filled in with the variable C(tandem_node) when left out, and with the inventory's name of the host where that is not set. Where a task is
+        delegated, both are those of the host that it is delegated to.
     type: str
   prefix:
     description:
@@ -30,6 +36,9 @@ options:
       path:
         description: Where the packed runtime lies on the node, once it has been asked for.
         type: path
+      acceleration:
+        description: What the controller has of accelerators, and where the one lies on the node that was asked for.
+        type: dict
   tandem_assumed:
     description:
       - In check mode, what earlier tasks of the play would have stated. Filled in by the action plugin; leave it out.

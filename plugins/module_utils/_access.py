@@ -11,11 +11,10 @@ from typing import Any, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ._client import NotRunning, Refused
-from ._model import Document, ModelError, Problem, duration_ms, to_stored
+from ._model import Document, ModelError, Problem, duration_ms, readable, to_stored
 from ._store import Store, StoreError
 
 LOCK_ARGUMENTS: dict[str, Any] = {"lock_timeout": {"type": "str", "default": "30s"}}
-_LOCK_TIMEOUT_MS_MAX = 3_600_000
 
 
 @contextlib.contextmanager
@@ -47,7 +46,7 @@ def read_document(module: AnsibleModule, store: Store) -> Document:
 @contextlib.contextmanager
 def locked(module: AnsibleModule, store: Store, look: Optional[Callable[[], object]] = None) -> Iterator[None]:
     """Holds the lock. On a host that has none yet, ``look`` may refuse first, so that what is refused leaves no trace."""
-    wait_s = _lock_timeout_s(module)
+    wait_s = seconds(module, "lock_timeout", "1h")
     if module.check_mode:
         yield  # reads one whole document, so it needs no lock, and taking it would write
         return
@@ -57,15 +56,16 @@ def locked(module: AnsibleModule, store: Store, look: Optional[Callable[[], obje
         yield
 
 
-def _lock_timeout_s(module: AnsibleModule) -> float:
-    given = module.params["lock_timeout"]
+def seconds(module: AnsibleModule, option: str, most: str) -> float:
+    """What a duration option says, which is 0 to ``most``. Raises ModelError."""
+    given = module.params[option]
     try:
         wait_ms = duration_ms(given)
     except ValueError as error:
         rule, way_out = error.args
-        raise ModelError(Problem("", "lock_timeout", given, rule, way_out)) from None
-    if wait_ms > _LOCK_TIMEOUT_MS_MAX:
-        raise ModelError(Problem("", "lock_timeout", given, "which is outside 0 to 1h", "Give a value within the limits."))
+        raise ModelError(Problem("", option, given, rule, way_out)) from None
+    if wait_ms > duration_ms(most):
+        raise ModelError(Problem("", option, given, f"which is outside 0 to {most}", "Give a value within the limits."))
     return wait_ms / 1000
 
 
@@ -73,7 +73,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
     return {
         "where": problem.where,
         "option": problem.option,
-        "value": to_stored(problem.value),
+        "value": readable(problem.value) if isinstance(problem.value, str) else to_stored(problem.value),
         "rule": problem.rule,
         "way_out": problem.way_out,
     }

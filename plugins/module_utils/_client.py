@@ -12,6 +12,18 @@ from typing import Any, Optional
 from ._paths import socket_address
 
 _ANSWER_BYTES_MAX = 64 * 1024 * 1024
+_CONNECT_TIMEOUT_S = 5.0
+
+
+def is_listening(path: Path) -> bool:
+    """Whether a service listens on a unix socket. A killed service leaves its socket's file behind, so that says nothing."""
+    try:
+        with socket.socket(socket.AF_UNIX) as probe, socket_address(path) as address:
+            probe.settimeout(_CONNECT_TIMEOUT_S)
+            probe.connect(address)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    return True
 
 
 class NotRunning(Exception):

@@ -11,18 +11,19 @@ import contextlib
 import ctypes
 import fcntl
 import ipaddress
-import re
 import select
 import socket
 import struct
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Optional
 
+from ._checksum import checksum, ipv6_pseudo_header
 from ._hardware import link_digest
+from ._interfaces import Address, Link, holding_network
 from ._model import FloatingIP, Problem, describe
+from ._netlink import Netlink
 
 # RFC 5227 1.1 has 3 probes over several seconds, for hosts that boot. A host that is up answers at once, and a task should not take longer.
 _PROBES_AT_S = (0.0, 0.3, 0.6)
@@ -33,6 +34,7 @@ _IFF_UP, _IFF_LOOPBACK, _IFF_NOARP = 0x1, 0x8, 0x80
 _SO_ATTACH_FILTER = 26
 # Classic BPF: only ICMPv6 (next header 58) of type 136, so that the traffic of a busy link does not reach us.
 _ADVERTISEMENTS = ((0x30, 0, 0, 20), (0x15, 0, 3, 58), (0x30, 0, 0, 54), (0x15, 0, 1, 136), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0))
+_ICMPV6 = 58
 _BROADCAST = b"\xff" * 6
 
 Answers = dict[str, set[str]]
@@ -60,12 +62,14 @@ def probe(claims: Iterable[Claim]) -> Found:
     """Asks on all interfaces at once who answers for the addresses that this node does not hold, for one second in all."""
     unprobed: list[str] = []
     by_interface: dict[str, list[Claim]] = {}
-    held = _held_here()
-    for claim in claims:
+    wanted = [claim for claim in claims if claim.floating_ip.attach == "interface"]
+    links, addresses = _known() if wanted else ([], [])
+    held = {address.ip for address in addresses}
+    for claim in wanted:
         floating_ip = claim.floating_ip
-        if floating_ip.attach != "interface" or floating_ip.ip in held:
+        if floating_ip.ip in held:
             continue
-        interface = floating_ip.interface or _interface_of(floating_ip.ip)
+        interface = floating_ip.interface or _name_of(holding_network(floating_ip.ip, links, addresses))
         reason = _unfit(interface)
         if reason:
             unprobed.append(f"{describe('floating_ips', floating_ip.key)}: {floating_ip.ip} was not probed for another holder: {reason}.")
@@ -94,28 +98,17 @@ def _conflict(claim: Claim, interface: str, answers: Answers) -> Optional[Proble
 # Where
 
 
-def _held_here() -> set[str]:
-    """The addresses of this node: the kernel's local routes and IPv6 addresses (proc_net(5))."""
-    trie = _read("/proc/net/fib_trie")
-    held = set(re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", trie))
-    return held | {str(ipaddress.IPv6Address(bytes.fromhex(fields[0]))) for fields in _rows("/proc/net/if_inet6")}
+def _known() -> tuple[list[Link], list[Address]]:
+    """This node's interfaces and their addresses, read where the runtime reads them. Raises OSError."""
+    netlink = Netlink()
+    try:
+        return netlink.links(), netlink.addresses()
+    finally:
+        netlink.close()
 
 
-def _interface_of(address: str) -> str:
-    """The interface whose network holds the address, the longest prefix first; "" when there is none."""
-    ip = ipaddress.ip_address(address)
-    found: list[tuple[int, str]] = []
-    if ip.version == 4:
-        for fields in _rows("/proc/net/route")[1:]:
-            network, gateway, mask = (socket.ntohl(int(fields[at], 16)) for at in (1, 2, 7))
-            if not gateway and mask and int(ip) & mask == network:
-                found.append((bin(mask).count("1"), fields[0]))
-    else:
-        for packed, _index, length, _scope, _flags, name in (fields[:6] for fields in _rows("/proc/net/if_inet6")):
-            prefix = int(length, 16)
-            if ip in ipaddress.ip_interface(f"{ipaddress.IPv6Address(bytes.fromhex(packed))}/{prefix}").network:
-                found.append((prefix, name))
-    return max(found)[1] if found else ""
+def _name_of(link: Optional[Link]) -> str:
+    return link.name if link else ""
 
 
 def _unfit(interface: str) -> str:
@@ -137,18 +130,6 @@ def _ioctl(interface: str, request: int) -> bytes:
         return fcntl.ioctl(asked, request, struct.pack("=16s24x", interface.encode()[:15]))
 
 
-def _rows(path: str) -> list[list[str]]:
-    return [line.split() for line in _read(path).splitlines()]
-
-
-def _read(path: str) -> str:
-    """A table of the kernel, "" where it has none (IPv6 may be off)."""
-    try:
-        return Path(path).read_text()
-    except FileNotFoundError:
-        return ""
-
-
 # Asking
 
 
@@ -156,7 +137,7 @@ def _ask(asked: Mapping[str, Collection[str]]) -> dict[str, Answers]:
     """Who answers on each interface for its addresses: address to hardware addresses."""
     answers: dict[str, Answers] = {interface: {} for interface in asked}
     with contextlib.ExitStack() as stack:
-        links = [_Link(stack, interface) for interface in asked]
+        links = [_Listeners(stack, interface) for interface in asked]
         began = time.monotonic()
         due = list(_PROBES_AT_S)
         while links and (now := time.monotonic() - began) < _LISTEN_S:
@@ -174,7 +155,7 @@ def _ask(asked: Mapping[str, Collection[str]]) -> dict[str, Answers]:
     return answers
 
 
-class _Link:
+class _Listeners:
     """Both listeners of one interface, closed by ``stack``. Raises PermissionError without CAP_NET_RAW."""
 
     def __init__(self, stack: contextlib.ExitStack, interface: str) -> None:
@@ -225,10 +206,8 @@ def neighbour_solicitation(address: str, hardware: bytes) -> bytes:
     target = ipaddress.IPv6Address(address).packed
     group = ipaddress.IPv6Address("ff02::1:ff00:0").packed[:13] + target[13:]
     body = struct.pack("!BBHI", 135, 0, 0, 0) + target
-    total = sum(struct.unpack("!32H", bytes(16) + group + struct.pack("!IHBB", len(body), 0, 0, 58) + body))
-    total = (total & 0xFFFF) + (total >> 16)
-    checksum = ~(total + (total >> 16)) & 0xFFFF
-    packet = struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + bytes(16) + group + body[:2] + struct.pack("!H", checksum) + body[4:]
+    total = checksum(ipv6_pseudo_header(bytes(16), group, len(body), _ICMPV6) + body)
+    packet = struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, 255) + bytes(16) + group + body[:2] + struct.pack("!H", total) + body[4:]
     return b"\x33\x33" + group[12:] + hardware + struct.pack("!H", _ETHERTYPE_IPV6) + packet
 
 

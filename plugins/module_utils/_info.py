@@ -3,22 +3,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import _certificates as certificates
 from ._access import read_document, told
-from ._client import Client
+from ._client import Client, is_listening
 from ._hardware import Evidence, read_compared, read_identity, separation
 from ._model import Document, LoadBalancer, ModelError, Problem, known, to_options
 from ._node import NODE_ARGUMENTS
 from ._paths import Paths
-from ._resource import is_listening
 from ._store import Store
 
 Status = Mapping[str, Any]
+_COUNTED = ("connections", "sessions", "packets_in", "bytes_in", "packets_out", "bytes_out")
+_FACTS = ("state", "since_ms", "last_check", "admin_state", "drain_sticky", "set_by", "set_since_ms", "sessions")
 
 
 def run_info() -> None:
@@ -28,14 +31,14 @@ def run_info() -> None:
     with told(module):
         document = read_document(module, Store(paths))
         evidence = Evidence(read_identity(), {}, read_compared(paths.hardware))
-        proxy, keepalive = _status(paths.proxy_socket), _status(paths.keepalive_socket)
+        proxy, keepalive, forward = (_status(path) for path in (paths.proxy_socket, paths.keepalive_socket, paths.forward_socket))
         result = {
             "node": module.params["node"],
             "generation": document.generation,
             "digest": document.digest,
-            "services": {"proxy": _service(proxy), "keepalive": _service(keepalive)},
+            "services": {"proxy": _service(proxy), "keepalive": _service(keepalive), "forward": _service(forward)},
             "load_balancers": [
-                {**_told(document, one, proxy or {}, keepalive or {}), "separation": _separation(one, module.params["node"], evidence)}
+                {**_told(document, one, proxy or {}, keepalive or {}, forward or {}), "separation": _separation(one, module.params["node"], evidence)}
                 for one in _chosen(document, module.params["name"])
             ],
             "floating_ips": [to_options(one) for _key, one in sorted(document.floating_ips.items())],
@@ -52,7 +55,8 @@ def _service(status: Optional[Status]) -> dict[str, Any]:
     if status is None:
         return {"running": False}
     names = ("release", "version", "pid", "generation", "digest")
-    return {"running": True, **{name: status.get(name) for name in names}}
+    accelerated = {"acceleration": status["acceleration"]} if "acceleration" in status else {}  # keepalive has none
+    return {"running": True, **{name: status.get(name) for name in names}, **accelerated}
 
 
 def _chosen(document: Document, name: Optional[str]) -> list[LoadBalancer]:
@@ -64,25 +68,36 @@ def _chosen(document: Document, name: Optional[str]) -> list[LoadBalancer]:
     return [document.load_balancers[name]]
 
 
-def _told(document: Document, one: LoadBalancer, proxy: Status, keepalive: Status) -> dict[str, Any]:
+def _told(document: Document, one: LoadBalancer, proxy: Status, keepalive: Status, forward: Status) -> dict[str, Any]:
     state: Status = keepalive.get("load_balancers", {}).get(one.key, {})
     states = {state.get("node"): state, **state.get("peers", {})}
     nodes = [{"node": node.node, "address": node.address, "state": states.get(node.node, {}).get("state", "unknown")} for node in one.nodes]
     return {
         **to_options(one),
         "nodes": nodes,
+        "moves": state.get("moves", []),
         "held": [ip for ip in state.get("floating_ips", []) if ip.get("held")],
         "backends": [
             {**to_options(backend), "health": _health(proxy, key)}
             for key, backend in sorted(document.backends.items())
             if backend.load_balancer == one.key
         ],
+        "certificates": [
+            certificates.told(certificate, time.time())
+            for _key, certificate in sorted(document.certificates.items())
+            if certificate.load_balancer == one.key
+        ],
         "frontends": [
-            {**to_options(frontend), "listening": proxy.get("frontends", {}).get(key, {}).get("listening", [])}
+            {**to_options(frontend), **_served((forward if frontend.forwarding == "kernel" else proxy).get("frontends", {}).get(key, {}))}
             for key, frontend in sorted(document.frontends.items())
             if frontend.load_balancer == one.key
         ],
     }
+
+
+def _served(view: Status) -> dict[str, Any]:
+    """Where a frontend listens, and what the kernel counts of one that it serves."""
+    return {"listening": view.get("listening", []), **{name: view[name] for name in _COUNTED if "servers" in view}}
 
 
 def _separation(one: LoadBalancer, node: str, evidence: Evidence) -> Optional[dict[str, Any]]:
@@ -92,4 +107,4 @@ def _separation(one: LoadBalancer, node: str, evidence: Evidence) -> Optional[di
 
 def _health(proxy: Status, key: str) -> dict[str, Any]:
     servers: Status = proxy.get("backends", {}).get(key, {}).get("servers", {})
-    return {name: {fact: server.get(fact) for fact in ("state", "since_ms", "last_check")} for name, server in servers.items()}
+    return {name: {fact: server.get(fact) for fact in _FACTS} for name, server in servers.items()}

@@ -8,7 +8,10 @@ from typing import Any
 NODE_ARGUMENTS: dict[str, Any] = {
     "node": {"type": "str"},
     "prefix": {"type": "path", "default": "/"},
-    "bundle": {"type": "dict", "options": {"digest": {"type": "str", "required": True}, "path": {"type": "path"}}},
+    "bundle": {
+        "type": "dict",
+        "options": {"digest": {"type": "str", "required": True}, "path": {"type": "path"}, "acceleration": {"type": "dict"}},
+    },
     "tandem_assumed": {"type": "dict"},
     "tandem_peers": {"type": "dict", "options": {"known": {"type": "dict", "required": True}, "ask": {"type": "bool", "default": False}}},
 }

@@ -54,6 +54,42 @@ class Paths:
         return self.etc / "secrets"
 
     @property
+    def state(self) -> Path:
+        return self.below("var/lib/tandem")
+
+    @property
+    def states(self) -> Path:
+        return self.state / "server-states.json"
+
+    @property
+    def events(self) -> Path:
+        return self.state / "events.jsonl"
+
+    @property
+    def former_events(self) -> Path:
+        """Those before, that no longer had room."""
+        return self.state / "events-former.jsonl"
+
+    @property
+    def known_addresses(self) -> Path:
+        """What name servers said last, for a start while they are down."""
+        return self.state / "known-addresses.json"
+
+    @property
+    def keepalive_state(self) -> Path:
+        return self.state / "keepalive"
+
+    @property
+    def moves(self) -> Path:
+        """Why load balancers have moved, as this node has seen it."""
+        return self.keepalive_state / "moves.json"
+
+    @property
+    def keys(self) -> Path:
+        """Private keys, which are the proxy's; the other secrets are keepalive's."""
+        return self.etc / "keys"
+
+    @property
     def releases(self) -> Path:
         return self.below("opt/tandem/releases")
 
@@ -64,6 +100,14 @@ class Paths:
     @property
     def previous(self) -> Path:
         return self.below("opt/tandem/previous")
+
+    @property
+    def accelerators(self) -> Path:
+        return self.below("opt/tandem/accelerators")
+
+    def accelerator(self, sources: str, tag: str) -> Path:
+        """Where the accelerator lies that was made of these sources for such a Python."""
+        return self.accelerators / f"{sources}-{tag}"
 
     @property
     def program(self) -> Path:
@@ -80,6 +124,20 @@ class Paths:
     @property
     def keepalive_socket(self) -> Path:
         return self.run / "keepalive.sock"
+
+    @property
+    def forward_socket(self) -> Path:
+        return self.run / "forward.sock"
+
+    @property
+    def forward_wanted(self) -> Path:
+        """There while the document in force has frontends that the kernel is to serve: tandem-forward is wanted then."""
+        return self.run / "forward.wanted"
+
+    @property
+    def forward_settings(self) -> Path:
+        """What the kernel's settings were before tandem-forward changed them."""
+        return self.run / "forward-settings.json"
 
     @property
     def manager_pid(self) -> Path:

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What has to change between two documents: plan(have, want) -> changes. Pure; standard library only, Python 3.9.
+"""What has to change between two documents: plan(have, want) -> changes. Pure. Standard library only, Python 3.9.
 
 Objects are compared as the model makes them: lists without an order are sorted there, so equal sets are equal here.
 """

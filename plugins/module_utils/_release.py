@@ -7,25 +7,26 @@ Nothing is restarted: services that run keep the release they were started with 
 from __future__ import annotations
 
 import compileall
-import gzip
 import hashlib
-import json
 import os
 import shutil
 import sys
-import tarfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._acceleration import Acceleration
+from ._archive import put_in_place, unpack
 from ._client import Client, NotRunning, Refused
+from ._files import has_mode, make_folder, set_mode
 from ._floor import OLDEST_PYTHON
+from ._node_file import NodeFile
 from ._paths import Paths
 from ._services import Manager, ended, manager_for
-from ._store import StoreError
+from ._store import Store, StoreError
+from ._this_node import stated_workers
 
 
 def ensure_runtime(module: AnsibleModule, paths: Paths, before: Callable[[], None]) -> bool:
@@ -43,30 +44,49 @@ class Deployment:
     def __init__(self, module: AnsibleModule, paths: Paths) -> None:
         self.module = module
         self.paths = paths
+        self.node_file = NodeFile(paths.node)
         bundle = module.params.get("bundle") or {}
         self.digest: str = bundle.get("digest") or module.fail_json(
             msg="The bundle's digest is missing: run the module by its full name, tandem.lb.*"
         )
         self._bundle: Optional[str] = bundle.get("path")
-        self.manager: Manager = manager_for(paths, module.params.get("service_manager") or self._recorded_manager())
+        self.acceleration = Acceleration(paths, bundle.get("acceleration"), module.params.get("acceleration") or self._recorded("acceleration"))
+        workers = module.params.get("workers")
+        self.workers: int = self._recorded_workers() if workers is None else workers
+        self.manager: Manager = manager_for(paths, module.params.get("service_manager") or self._recorded("service_manager"))
 
     def ensure(self, restart: bool = False, before: Optional[Callable[[], None]] = None) -> list[str]:
         """What was done, or in check mode would be, in words; empty when all is as it should be."""
         done = [words for words, needed in self._steps(restart) if needed()]
-        if done and not self.module.check_mode and not self._installed() and not self._bundle:
-            self.module.exit_json(changed=False, needs_bundle=True)
+        self.acceleration.refuse_without()
+        if done and not self.module.check_mode:
+            self._ask_for_what_is_lacking()
         if before:
             before()
         if self.module.check_mode or not done:
             return done
-        self._carry_out(restart)
+        with self.node_file.kept_on_failure():
+            self._carry_out(restart)
         return done
+
+    def _ask_for_what_is_lacking(self) -> None:
+        lacking: dict[str, Any] = {}
+        if not self._installed() and not self._bundle:
+            lacking["needs_bundle"] = True
+        if self.acceleration.to_be_sent:
+            lacking["needs_accelerator"] = self.acceleration.tag
+        if lacking:
+            self.module.exit_json(changed=False, **lacking)
 
     def _steps(self, restart: bool) -> list[tuple[str, Any]]:
         return [
             ("release installed", lambda: not self._installed()),
             ("release switched", lambda: self.release != self.digest),
-            ("node named", lambda: self._node_file() != self._node_wanted()),
+            ("modes set", self._wrong_modes),
+            ("accelerator installed", lambda: self.acceleration.missing),
+            ("node named", self._named_otherwise),
+            ("acceleration set", lambda: self._recorded("acceleration") != self.acceleration.setting),
+            ("workers set", lambda: self._recorded_workers() != self.workers),
             ("service units written", lambda: not self.manager.prepared()),
             ("services started", lambda: not self.running_releases or not self.manager.running()),
             ("services restarted", lambda: restart and self.restart_needed),
@@ -75,9 +95,14 @@ class Deployment:
     def _carry_out(self, restart: bool) -> None:
         if not self._installed():
             self._install()
+        if self.acceleration.missing:
+            self._install_accelerator()
         if self.release != self.digest:
             self._switch()
-        self._write_node_file()
+        for path, mode in self._wrong_modes():
+            set_mode(path, mode)
+        if self.node_file.read() != self._node_wanted():
+            self.node_file.write(self._node_wanted())
         # Services that do not answer may still be tried with a former release, by a manager of that release.
         restart = restart and (self.restart_needed or not self.manager.running())
         self.manager.prepare()
@@ -105,6 +130,10 @@ class Deployment:
     def restart_needed(self) -> bool:
         """Whether a running service was started from another release, or in another way, than it would be now."""
         running = self._running().values()
+        if any(self.acceleration.restart_needed(str(status.get("acceleration", ""))) for status in running):
+            return True
+        if any(status.get("workers_stated", 0) != self.workers for status in running if "workers" in status):  # keepalive has none
+            return True
         return any(status.get("release") != self.digest for status in running) or self.manager.outdated(int(status["pid"]) for status in running)
 
     def _running(self) -> dict[str, dict[str, Any]]:
@@ -119,7 +148,7 @@ class Deployment:
 
     def remains(self) -> list[Path]:
         """The folders that are on the node while the runtime is."""
-        return [path for path in (self.paths.releases.parent, self.paths.run, self.paths.log) if path.exists()]
+        return [path for path in (self.paths.releases.parent, self.paths.run, self.paths.state, self.paths.log) if path.exists()]
 
     def remove(self) -> list[str]:
         """Stops the services and removes everything but the document; returns what was done or would be."""
@@ -143,28 +172,38 @@ class Deployment:
         return self.paths.releases / digest
 
     def _installed(self) -> bool:
-        program = self._folder(self.digest) / "bin" / "tandem"
+        """Whether it is there, whole; its modes are a step of their own, for which no bundle is needed."""
+        release = self._folder(self.digest)
         try:
-            return program.read_text().startswith(_shebang())
+            return _program(release).read_bytes() == _program_text() and _digest_of(release / "tandem") == self.digest
         except OSError:
             return False
 
+    def _wrong_modes(self) -> list[tuple[Path, int]]:
+        """What has another mode than the reference states, with the right one. The services have accounts of their own, which must come at it."""
+        stated = [(path, 0o755) for path in (self.paths.releases.parent, self.paths.releases, *self.manager.folders())]
+        stated += _modes(self._folder(self.digest))
+        return [(path, mode) for path, mode in stated if not has_mode(path, mode)] + Store(self.paths).wrong_modes()
+
     def _install(self) -> None:
         """Unpacks beside, checks, and renames: a release that is there is whole."""
-        self.paths.releases.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_folder(self.paths.releases, 0o755)
         fresh = self._folder(f".{self.digest[:16]}.{os.getpid()}")
+        former = self._folder(f".{self.digest[:16]}.former.{os.getpid()}")
         try:
-            _unpack(Path(str(self._bundle)), fresh)
+            unpack(Path(str(self._bundle)), fresh)
             if _digest_of(fresh / "tandem") != self.digest:
                 raise StoreError(f"{self._bundle}: the bundle was damaged on its way (its digest is another one). Run the task again.")
-            _write_program(fresh)
+            make_folder(_program(fresh).parent, 0o755)
+            _program(fresh).write_bytes(_program_text())
             compileall.compile_dir(str(fresh / "tandem"), quiet=2)
-            self._self_check(fresh / "bin" / "tandem")
+            self.acceleration.note(fresh)
+            for path, mode in _modes(fresh):
+                set_mode(path, mode)
+            self._self_check(_program(fresh))
             if self._installed():
                 return  # by another run, and perhaps switched to already
-            if self._folder(self.digest).exists():
-                shutil.rmtree(self._folder(self.digest))  # made for another Python, or not whole
-            os.rename(fresh, self._folder(self.digest))
+            put_in_place(fresh, self._folder(self.digest), former)
             os.sync()
         except OSError as error:
             raise StoreError(
@@ -172,7 +211,19 @@ class Deployment:
                 "Free some space, or mend that on the node, and run again; what is in use stays in use."
             ) from None
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            for folder in (fresh, former):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _install_accelerator(self) -> None:
+        try:
+            why = self.acceleration.install(_program(self._folder(self.digest)))
+        except OSError as error:
+            raise StoreError(
+                f"{self.paths.accelerators}: the accelerator cannot be unpacked there: {error.strerror}. "
+                "Free some space, or mend that on the node, and run again; what is in use stays in use."
+            ) from None
+        if why:
+            self.module.warn(f"The accelerator for {self.acceleration.tag} is not used on this node, which runs the sources as they are: {why}")
 
     def _self_check(self, program: Path) -> None:
         run = ended([str(program), "version"])
@@ -188,47 +239,31 @@ class Deployment:
         _link(self.paths.current, self.digest)
 
     def _prune(self) -> None:
-        """Keeps the release in use, the one before, and what still runs."""
+        """Keeps the release in use, the one before, and what still runs; what a run that was killed has left half unpacked goes."""
         kept = {self.release, self.previous, *self.running_releases.values()}
         for folder in self.paths.releases.iterdir():
-            if folder.name not in kept and not folder.name.startswith("."):
+            if folder.name not in kept:
                 shutil.rmtree(folder)
+        self.acceleration.prune([self._folder(digest) for digest in kept if digest])
 
-    def _node_wanted(self) -> dict[str, str]:
-        return {"node": self.module.params["node"], "service_manager": self.manager.name, "python": sys.executable}
+    def _node_wanted(self) -> dict[str, Any]:
+        named = {"node": self.module.params["node"], "service_manager": self.manager.name, "python": sys.executable}
+        return {**named, "acceleration": self.acceleration.setting, **({"workers": self.workers} if self.workers else {})}
 
-    def _node_file(self) -> dict[str, Any]:
-        try:
-            content: dict[str, Any] = json.loads(self.paths.node.read_bytes())
-            return content
-        except (OSError, ValueError):
-            return {}
+    def _named_otherwise(self) -> bool:
+        """Whether the node is told anew what it is, but for settings that have steps of their own."""
+        settings = ("acceleration", "workers")
+        sides = (self.node_file.read(), self._node_wanted())
+        first, second = ({name: value for name, value in side.items() if name not in settings} for side in sides)
+        return first != second
 
-    def _recorded_manager(self) -> str:
-        return str(self._node_file().get("service_manager", "auto"))
+    def _recorded_workers(self) -> int:
+        """0: one for each core."""
+        return stated_workers(self.node_file.read())
 
-    def _write_node_file(self) -> None:
-        if self._node_file() == self._node_wanted():
-            return
-        self.paths.etc.mkdir(mode=0o755, parents=True, exist_ok=True)
-        fresh = self.paths.node.with_suffix(".new")
-        fresh.write_text(json.dumps(self._node_wanted(), indent=2, sort_keys=True) + "\n")
-        os.rename(fresh, self.paths.node)
-
-
-def _unpack(bundle: Path, folder: Path) -> None:
-    """Plain files below ``folder`` only; a name that would leave it, or anything that is not a file, is refused."""
-    try:
-        with tarfile.open(bundle, "r:gz") as archive:
-            for entry in archive:
-                target = (folder / entry.name).resolve()
-                source = archive.extractfile(entry) if entry.isreg() else None
-                if source is None or folder.resolve() not in target.parents:
-                    raise StoreError(f'{bundle}: entry "{entry.name}" does not belong in a bundle. Run the task again.')
-                target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-                target.write_bytes(source.read())
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise StoreError(f"{bundle}: the bundle was damaged on its way ({error}). Run the task again.") from None
+    def _recorded(self, name: str) -> str:
+        """What the node was told before of how its services are run."""
+        return str(self.node_file.read().get(name, "auto"))
 
 
 def _digest_of(package: Path) -> str:
@@ -250,10 +285,6 @@ def _python_files(folder: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def _shebang() -> str:
-    return f"#!{sys.executable} -I\n"
-
-
 _OLDEST = ".".join(map(str, OLDEST_PYTHON))
 # The version comes first, and in words that old Pythons know too: the modules below are parsed whole before any line of them runs.
 _PROGRAM = f'''"""Tandem on this node; see tandem --help."""
@@ -273,11 +304,18 @@ sys.exit(main())
 '''
 
 
-def _write_program(release: Path) -> None:
-    program = release / "bin" / "tandem"
-    program.parent.mkdir(mode=0o755)
-    program.write_text(_shebang() + _PROGRAM)
-    program.chmod(0o755)
+def _program(release: Path) -> Path:
+    return release / "bin" / "tandem"
+
+
+def _program_text() -> bytes:
+    return f"#!{sys.executable} -I\n{_PROGRAM}".encode()
+
+
+def _modes(release: Path) -> list[tuple[Path, int]]:
+    """The modes of all that is in a release: anybody may read and run it, only its owner may change it."""
+    found = [(release, 0o755), *((path, 0o755 if path.is_dir() else 0o644) for path in release.rglob("*"))]
+    return [(path, 0o755 if path == _program(release) else mode) for path, mode in found]
 
 
 def _linked(link: Path) -> str:

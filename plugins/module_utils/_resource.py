@@ -8,52 +8,48 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import _certificates as certificates
+from . import _forwarding as forwarding
+from . import _scripts as scripts
 from ._access import LOCK_ARGUMENTS, locked, read_document, told
-from ._change import all_removed, all_stated, key_of, refuse_stranger, removed
-from ._client import Client, NotRunning, Refused
+from ._change import Given, all_removed, all_stated, refuse_bad_name, refuse_other_name, refuse_stranger, removed
+from ._client import Client, NotRunning, Refused, is_listening
 from ._conflict import Claim, probe
 from ._hardware import Evidence, Separation, doubts, from_plain, kept_of, read_compared, read_identity, separations, to_record
+from ._kinds import HOOKS
 from ._model import (
     KINDS,
+    Backend,
     Document,
     FloatingIP,
     LoadBalancer,
     ModelError,
+    Object,
     argument_spec,
     check_document,
-    declared,
     describe,
+    offered,
+    public_texts,
     to_options,
 )
 from ._node import NODE_ARGUMENTS
-from ._paths import Paths, socket_address
+from ._node_file import NodeFile
+from ._paths import Paths
 from ._plan import Change, diff, plan
+from ._services import frontend_problems
 from ._store import Store, StoreError
 
 Secrets = dict[str, str]
 Wanted = Callable[[Document, Secrets], Document]
 Deploy = Callable[[AnsibleModule, Paths, Callable[[], None]], bool]
 Shown = Callable[[Document, list[Change]], Mapping[str, Any]]
-
-_CONNECT_TIMEOUT_S = 5.0
-
-
-def is_listening(path: Path) -> bool:
-    """Whether a service listens on a unix socket. A killed service leaves its socket's file behind, so that says nothing."""
-    try:
-        with socket.socket(socket.AF_UNIX) as probe, socket_address(path) as address:
-            probe.settimeout(_CONNECT_TIMEOUT_S)
-            probe.connect(address)
-    except (FileNotFoundError, ConnectionRefusedError):
-        return False
-    return True
+Planned = tuple[Document, Document, list[Change], dict[str, Separation]]
 
 
 class Transaction:
@@ -72,23 +68,34 @@ class Transaction:
         ``pairs`` are the load balancers that this run states: their nodes must be on separate hardware.
         """
         with told(self.module), locked(self.module, self.store, lambda: self._planned(change, pairs)):
-            have, want, changes, separate = self._planned(change, pairs)
-            for sentence in doubts(separate):
-                self.module.warn(sentence)
-            deployed = self._deployed(deploy, lambda: self._refuse_taken(have, want))
-            behind = not changes and self._behind(want)
-            result = self._result(want, changes, shown, separate)
-            if self.module.check_mode:
-                result["ansible_facts"] = {"tandem_assumed": self._assumed(want)}
-            elif changes:
-                self._apply(have, want)
-            elif behind:
-                self._load(want.generation)
-            if pairs and not self.module.check_mode:
-                with self._harmless():
-                    self._note_compared(want)
-            result["changed"] = result["changed"] or deployed or behind
+            self.node_file = NodeFile(self.paths.node)
+            with self.node_file.kept_on_failure():
+                result = self._carry_out(self._planned(change, pairs), shown, deploy, bool(pairs))
         self.module.exit_json(**result)
+
+    def _carry_out(self, planned: Planned, shown: Shown, deploy: Optional[Deploy], pairs: bool) -> dict[str, Any]:
+        """Does it, or in check mode foretells it, and returns the module's result."""
+        have, want, changes, separate = planned
+        for sentence in doubts(separate):
+            self.module.warn(sentence)
+        wrong_modes = self.store.wrong_modes()
+        deployed = self._deployed(deploy, lambda: self._refuse_taken(have, want))
+        behind = not changes and self._behind(want)
+        result = self._result(want, changes, shown, separate)
+        result["changed"] = bool(changes or deployed or behind or wrong_modes)
+        if self.module.check_mode:
+            return {**result, "tandem_assumed": self._assumed(want)}
+        if changes:
+            self._apply(have, want)
+        elif behind:
+            self._load(want.generation)
+        with self._harmless():
+            self._tidy(want)
+            if pairs:
+                self._note_compared(want)
+        for sentence in frontend_problems(self.paths):
+            self.module.warn(sentence)
+        return result
 
     def _deployed(self, deploy: Optional[Deploy], before: Callable[[], None]) -> bool:
         """Whether ``deploy`` changes the node. ``before`` is called before anything is changed, also where nothing is to be deployed."""
@@ -101,8 +108,9 @@ class Transaction:
         stored = want.to_stored()
         return {self.paths.prefix: {"generation": self.store.read().generation, "objects": stored["objects"]}}
 
-    def _planned(self, change: Wanted, pairs: Sequence[str]) -> tuple[Document, Document, list[Change], dict[str, Separation]]:
+    def _planned(self, change: Wanted, pairs: Sequence[str]) -> Planned:
         """(the document in force, the new one, what differs, how separate the pairs are). Raises ModelError; changes nothing."""
+        refuse_bad_name(self.node)
         have = read_document(self.module, self.store)
         want = change(have, self.secrets)
         changes = plan(have, want)
@@ -111,7 +119,15 @@ class Transaction:
             problems = check_document(want)
             if problems:
                 raise ModelError(*problems)
+        if pairs:
+            self._refuse_other_name(want)
         return have, want, changes, self._separate(have, want, pairs)
+
+    def _refuse_other_name(self, want: Document) -> None:
+        """Deploying names the node; see ``_change``."""
+        renamed = refuse_other_name(want, self.node, NodeFile(self.paths.node).name, str(self.paths.node))
+        if renamed:
+            self.module.warn(renamed)
 
     def _separate(self, have: Document, want: Document, pairs: Sequence[str]) -> dict[str, Separation]:
         """Compares hardware. Raises ModelError where it is the same; asks the controller for what a new pair lacks."""
@@ -168,7 +184,6 @@ class Transaction:
         return {
             **({"separation": {key: one.told() for key, one in separate.items()}} if separate else {}),
             "tandem_hardware": self.evidence.own.plain(),
-            "changed": bool(changes),
             "generation": want.generation,
             "digest": want.digest,
             "diff": diff(changes),
@@ -188,9 +203,12 @@ class Transaction:
             self._load(want.generation)
         except (Refused, NotRunning) as error:
             self._go_back(have, new, error)
-        with self._harmless():
-            self._remove_secrets(self.store.secrets() - want.secrets)
-            self.store.prune_history()
+
+    def _tidy(self, want: Document) -> None:
+        """What a run leaves behind, this one or one that was ended half-way. Raises StoreError, OSError."""
+        self._remove_secrets(self.store.secrets() - want.secrets)
+        self.store.prune_history()
+        self.store.set_modes()
 
     @contextlib.contextmanager
     def _harmless(self) -> Iterator[None]:
@@ -209,10 +227,11 @@ class Transaction:
         """Ends the module, with the former document in force."""
         after = "The former document is in force again."
         try:
+            self.node_file.put_back()  # before the former document, which may know the node by its former name alone
             self.store.restore(have)
             self._remove_secrets(new_secrets)
             self._load(have.generation)
-        except StoreError as second:
+        except (StoreError, OSError) as second:
             after = str(second)
         except (Refused, NotRunning) as second:
             after = f"The former document was put back, but loading it failed too: {second}."
@@ -245,61 +264,71 @@ def _place(floating_ip: FloatingIP) -> tuple[str, str, str]:
     return floating_ip.ip, floating_ip.attach, floating_ip.interface
 
 
-def run_object(cls: Any, deploy: Optional[Deploy] = None) -> None:
+def run_object(cls: type[Object], deploy: Optional[Deploy] = None) -> None:
     """The module for objects of one class: ``state`` present or absent, all options from the model."""
-    arguments = _with_keys(cls)
-    arguments["state"] = {"type": "str", "choices": ["present", "absent"], "default": "present"}
-    if cls is LoadBalancer:
-        arguments["cascade"] = {"type": "bool", "default": False}
+    hooks = HOOKS[cls.KIND]
+    arguments = {**argument_spec(cls), **hooks.arguments, "state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
     module = AnsibleModule({**arguments, **LOCK_ARGUMENTS, **NODE_ARGUMENTS}, supports_check_mode=True)
     options = _options_of(cls, module.params)
-    kind, key = cls.KIND, key_of(cls.KIND, options)
+    _let_public(module, {cls.KIND: [options]})
+    kind, key = cls.KIND, cls.key_of(options)
     present = module.params["state"] == "present"
+    pairs = [key] if present and hooks.names_nodes else []
 
     def change(have: Document, secrets: Secrets) -> Document:
         if not present:
-            cascade, keep_ips = bool(module.params.get("cascade")), module.params.get("keep_ips")
-            return removed(have, kind, key, cascade=cascade, keep_ips=keep_ips)
+            return removed(have, kind, key, module.params)
         want = all_stated(have, {kind: [options]}, secrets, "merged")
-        if cls is LoadBalancer:
-            refuse_stranger(want, module.params["node"], [key])
+        _examine(module, have, want, secrets, {kind: [options]})
+        refuse_stranger(want, module.params["node"], pairs)
         return want
 
-    pairs = [key] if present and cls is LoadBalancer else []
     Transaction(module).run(change, _show_object(kind, key), deploy if present else None, pairs)
 
 
 def run_config(deploy: Deploy) -> None:
     """The module for any number of objects: ``state`` merged, replaced, overridden or absent."""
-    arguments: dict[str, Any] = {kind: {"type": "list", "elements": "dict", "options": _with_keys(cls)} for kind, cls in KINDS.items()}
+    arguments: dict[str, Any] = {kind: {"type": "list", "elements": "dict", "options": argument_spec(cls)} for kind, cls in KINDS.items()}
     arguments["allow_empty"] = {"type": "bool", "default": False}
     arguments["state"] = {"type": "str", "choices": ["merged", "replaced", "overridden", "absent"], "default": "merged"}
     module = AnsibleModule({**arguments, **LOCK_ARGUMENTS, **NODE_ARGUMENTS}, supports_check_mode=True)
     state = module.params["state"]
     given = {kind: list(module.params[kind] or []) for kind in KINDS}
+    _let_public(module, given)
+    naming = [] if state == "absent" else [kind for kind in KINDS if HOOKS[kind].names_nodes]
+    pairs = [KINDS[kind].key_of(options) for kind in naming for options in given[kind]]
 
     def change(have: Document, secrets: Secrets) -> Document:
         if state == "absent":
             return all_removed(have, given)
         want = all_stated(have, given, secrets, state, allow_empty=module.params["allow_empty"])
-        refuse_stranger(want, module.params["node"], [options["name"] for options in given["load_balancers"]])
+        _examine(module, have, want, secrets, given)
+        refuse_stranger(want, module.params["node"], pairs)
         return want
 
-    pairs = [] if state == "absent" else [options["name"] for options in given["load_balancers"]]
     Transaction(module).run(change, _show_changes, deploy if pairs else None, pairs)
 
 
-def _with_keys(cls: Any) -> dict[str, Any]:
-    """The model's arguments, with those required that make an object's key."""
-    arguments = argument_spec(cls)
-    for name in set(arguments) & {"load_balancer", "name"}:
-        arguments[name]["required"] = True
-    return arguments
+def _let_public(module: AnsibleModule, given: Given) -> None:
+    """Texts that no_log keeps out of the node's log, and that are no secrets: what they are part of, such as a document, must not be cut."""
+    for kind, members in given.items():
+        for options in members:
+            module.no_log_values.difference_update(public_texts(KINDS[kind], options))
 
 
-def _options_of(cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+def _examine(module: AnsibleModule, have: Document, want: Document, secrets: Secrets, given: Given) -> None:
+    """Raises ModelError where a certificate that is stated cannot be used, or a frontend not be served; warns of scripts that would not be run."""
+    forwarding.examine(want, [KINDS[kind].key_of(options) for kind in given if HOOKS[kind].are_forwarded for options in given[kind]])
+    keys = [KINDS[kind].key_of(options) for kind in given if HOOKS[kind].are_examined for options in given[kind]]
+    for sentence in certificates.examine(Paths(module.params["prefix"]), have, want, secrets, keys, now_s=time.time()):
+        module.warn(sentence)
+    for sentence in scripts.foreseen(Paths(module.params["prefix"]), want, [Backend.key_of(options) for options in given.get("backends", ())]):
+        module.warn(sentence)
+
+
+def _options_of(cls: type[Object], params: Mapping[str, Any]) -> dict[str, Any]:
     """The model's part of a module's parameters."""
-    return {name: params.get(name) for name, *_rest in declared(cls)}
+    return {name: params.get(name) for name, *_rest in offered(cls)}
 
 
 def _show_object(kind: str, key: str) -> Shown:
@@ -307,8 +336,7 @@ def _show_object(kind: str, key: str) -> Shown:
 
     def shown(want: Document, changes: list[Change]) -> Mapping[str, Any]:
         thing = want.objects(kind).get(key)
-        held = {"floating_ips": [to_options(want.floating_ips[name]) for name in thing.floating_ips]} if isinstance(thing, LoadBalancer) else {}
-        return {"object": None if thing is None else to_options(thing), **held}
+        return {"object": None} if thing is None else {"object": to_options(thing), **HOOKS[kind].shown(want, thing)}
 
     return shown
 

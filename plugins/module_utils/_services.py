@@ -14,17 +14,22 @@ from typing import Optional, Protocol
 
 from . import _units
 from ._client import Client, NotRunning, Refused
+from ._files import has_mode, make_folder, write_atomically
 from ._paths import Paths
 from ._process import recorded
 from ._store import StoreError
 
 _COMMAND_S = 60
+_PROBLEMS_MAX = 10
 
 
 class Manager(Protocol):
-    """What keeps the two services running on a node. Methods raise StoreError with the manager's own words."""
+    """What keeps the services running on a node. Methods raise StoreError with the manager's own words."""
 
     name: str
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of running services that this manager leaves to us; all may enter them."""
 
     def prepared(self) -> bool: ...
 
@@ -59,11 +64,15 @@ class ProcessManager:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
 
+    def folders(self) -> tuple[Path, ...]:
+        return (self._paths.run, self._paths.log)
+
     def prepared(self) -> bool:
         return True
 
     def prepare(self) -> None:
-        """There is nothing to prepare."""
+        for folder in self.folders():
+            make_folder(folder, 0o755)
 
     def running(self) -> bool:
         return recorded(self._paths.manager_pid) is not None and answering(self._paths)
@@ -87,7 +96,8 @@ class ProcessManager:
         return False
 
     def _manager(self, action: str) -> None:
-        _run([str(self._paths.program), "--prefix", self._paths.prefix, "manager", action])
+        # What the services write must not depend on who has started them how.
+        _run([str(self._paths.program), "--prefix", self._paths.prefix, "manager", action], umask=0o022)
 
 
 class SystemdManager:
@@ -99,16 +109,20 @@ class SystemdManager:
         self._paths = paths
         self._files = _units.files(paths)
 
+    def folders(self) -> tuple[Path, ...]:
+        """None: tmpfiles.d makes them, at every boot."""
+        return ()
+
     def prepared(self) -> bool:
-        return all(_content(path) == text for path, text in self._files.items()) and not self._missing_accounts()
+        return all(_content(path) == text and has_mode(path, 0o644) for path, text in self._files.items()) and not self._missing_accounts()
 
     def prepare(self) -> None:
         if self.prepared():
             return
         for path, text in self._files.items():
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            path.write_text(text)
-        self._paths.etc.mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_folder(path.parent, 0o755)
+            write_atomically(path, text.encode(), 0o644)
+        make_folder(self._paths.etc, 0o755)
         _run(["systemd-sysusers", str(_units.SYSUSERS)])
         _run(["systemd-tmpfiles", "--create", str(_units.TMPFILES)])
         _run(["systemctl", "daemon-reload"])
@@ -117,14 +131,15 @@ class SystemdManager:
         return ended(["systemctl", "is-active", "--quiet", *_units.SERVICES]).returncode == 0 and answering(self._paths)
 
     def start(self) -> None:
-        _run(["systemctl", "enable", "--now", *_units.SERVICES])
+        _run(["systemctl", "enable", "--now", *_units.ENABLED])
         self._wait()
 
     def restart(self) -> None:
-        _run(["systemctl", "enable", *_units.SERVICES])
+        _run(["systemctl", "enable", *_units.ENABLED])
         # keepalive first: it hands the floating IPs over before its proxy goes
         _run(["systemctl", "stop", "tandem-keepalive"])
-        _run(["systemctl", "restart", "tandem-proxy"])
+        _run(["systemctl", "restart", "tandem-proxy", f"{_units.FORWARD}.path"])
+        _run(["systemctl", "try-restart", _units.FORWARD])
         _run(["systemctl", "start", "tandem-keepalive"])
         self._wait()
 
@@ -132,14 +147,15 @@ class SystemdManager:
         if any(path.exists() for path in self._files):
             # keepalive first: it hands the floating IPs over before its proxy goes
             _run(["systemctl", "disable", "--now", "tandem-keepalive"])
+            _run(["systemctl", "disable", "--now", f"{_units.FORWARD}.path"])
+            _run(["systemctl", "stop", _units.FORWARD])
             _run(["systemctl", "disable", "--now", "tandem-proxy"])
 
     def forget(self) -> None:
         for path in self._files:
             path.unlink(missing_ok=True)
         _run(["systemctl", "daemon-reload"])
-        if self._paths.secrets.exists():
-            _give_back(self._paths)
+        _give_back(self._paths)
         for account in _units.ACCOUNTS:
             if account not in self._missing_accounts():
                 _run(["userdel", account])
@@ -180,7 +196,8 @@ def _content(path: Path) -> str:
 
 def _give_back(paths: Paths) -> None:
     """The document and its keys stay when the program goes, so root owns them again: an account's number may be given to somebody else."""
-    for path in (paths.etc, paths.desired, paths.secrets, *paths.secrets.iterdir()):
+    folders = [folder for folder in (paths.secrets, paths.keys) if folder.is_dir()]
+    for path in (paths.etc, paths.desired, *folders, *(path for folder in folders for path in folder.iterdir())):
         if path.exists():
             os.chown(path, 0, 0)
 
@@ -195,16 +212,27 @@ def answering(paths: Paths) -> bool:
     return True
 
 
-def ended(command: list[str]) -> subprocess.CompletedProcess[str]:
+def frontend_problems(paths: Paths) -> list[str]:
+    """Why clients cannot reach a frontend on this node although its document is in force, as the proxy tells it; nothing where it does not run."""
+    try:
+        frontends = Client(paths.proxy_socket, 5.0).status().get("frontends", {})
+    except (NotRunning, Refused):
+        return []
+    problems = [str(problem) for _key, told in sorted(frontends.items()) for problem in told.get("problems", ())]
+    more = len(problems) - _PROBLEMS_MAX
+    return [*problems[:_PROBLEMS_MAX], *([f"{more} more like these: tandem status on the node tells of all."] if more > 0 else [])]
+
+
+def ended(command: list[str], umask: int = -1) -> subprocess.CompletedProcess[str]:
     """The command, once it has ended, however it did. Raises StoreError where it does not."""
     try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_S, check=False, umask=umask)
     except subprocess.TimeoutExpired:
         raise StoreError(f"{' '.join(command)} did not end within {_COMMAND_S} s. Look at the node's logs, then run again.") from None
 
 
-def _run(command: list[str]) -> None:
-    run = ended(command)
+def _run(command: list[str], umask: int = -1) -> None:
+    run = ended(command, umask)
     if run.returncode:
         said = f"{run.stdout}{run.stderr}".strip()
         raise StoreError(f"{' '.join(command)} failed (exit status {run.returncode}): {said}")

@@ -11,16 +11,20 @@ import errno
 import fcntl
 import json
 import os
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
-from ._model import Document, ModelError, Problem
+from ._files import give_to_folders_owner, has_mode, make_folder, set_mode, sync, write_atomically
+from ._model import PRIVATE_KEY, Document, ModelError, Problem
 from ._paths import Paths
 
 _HISTORY_MAX = 5
 _LOCK_RETRY_S = 0.05
+# What a run that was killed while it wrote has left: see _files.write_atomically.
+_LEFTOVER = re.compile(r"\..+\.\d+")
 _BROKEN = "Put back a former one from the folder history beside it, or remove the file and state everything again."
 
 
@@ -34,7 +38,7 @@ class Store:
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
 
-    def read(self) -> Document:
+    def read(self, loads: Callable[[bytes], Any] = json.loads) -> Document:
         """The document in force; an empty one of generation 0 when there is none. Raises ModelError, StoreError."""
         try:
             text = self.paths.desired.read_bytes()
@@ -43,7 +47,7 @@ class Store:
         except OSError as error:
             raise _refused(self.paths.desired, "read", error) from error
         try:
-            data = json.loads(text)
+            data = loads(text)
         except (ValueError, RecursionError) as error:
             raise ModelError(Problem("", str(self.paths.desired), "broken", f"for it is not JSON ({error})", _BROKEN)) from None
         return Document.from_stored(data)
@@ -52,7 +56,7 @@ class Store:
     def lock(self, wait_s: float) -> Iterator[None]:
         """Holds the lock that every change takes. Raises StoreError after ``wait_s`` seconds, naming who holds it."""
         try:
-            self.paths.etc.mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_folder(self.paths.etc, 0o755)
             handle = os.open(self.paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise _refused(self.paths.lock, "open", error) from error
@@ -61,6 +65,7 @@ class Store:
             with contextlib.suppress(OSError):  # who holds it is for those who wait; a full disk fails where it matters, with a path
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, str(os.getpid()).encode(), 0)
+            self._remove_leftovers()
             yield
         finally:
             os.close(handle)
@@ -102,12 +107,12 @@ class Store:
         try:
             if not desired.exists():
                 return None
-            history.mkdir(mode=0o750, exist_ok=True)
+            make_folder(history, 0o750)
             content = desired.read_bytes()
         except OSError as error:
             raise _refused(history, "write", error) from error
         kept = self._history_file(json.loads(content)["generation"])
-        _write_atomically(kept, content, 0o640)
+        self._write(kept, content, 0o640)
         return kept
 
     def _put_back(self, kept: Optional[Path]) -> None:
@@ -116,7 +121,7 @@ class Store:
         try:
             if kept:
                 with kept.open("rb") as file:
-                    _give_to_folders_owner(file.fileno(), desired.parent)
+                    give_to_folders_owner(file.fileno(), desired.parent)
                 os.rename(kept, desired)
             else:
                 desired.unlink(missing_ok=True)
@@ -124,12 +129,12 @@ class Store:
             lies = f"it lies in {kept}" if kept else "there was none"
             raise StoreError(f"{desired}: cannot put the former document back ({lies}): {os.strerror(error.errno or 0)}. Do that by hand.") from error
         with contextlib.suppress(OSError):  # what is in force is so; the next write meets the same trouble and tells it
-            _sync(desired.parent)
+            sync(desired.parent)
 
     def prune_history(self) -> None:
         """Removes all former documents but the last five. Raises OSError."""
-        kept = sorted(self.paths.history.glob("desired-*.json"), key=lambda path: int(path.stem.rpartition("-")[2]))
-        for path in kept[:-_HISTORY_MAX]:
+        kept = [path for path in self.paths.history.glob("desired-*.json") if path.stem.rpartition("-")[2].isdecimal()]  # not what people put there
+        for path in sorted(kept, key=lambda path: int(path.stem.rpartition("-")[2]))[:-_HISTORY_MAX]:
             path.unlink(missing_ok=True)
 
     def write_record(self, path: Path, data: Any) -> None:
@@ -139,75 +144,73 @@ class Store:
     def write_secret(self, fingerprint: str, value: str) -> None:
         with _unchanged():
             try:
-                self.paths.etc.mkdir(mode=0o755, parents=True, exist_ok=True)
-                self.paths.secrets.mkdir(mode=0o700, exist_ok=True)
+                make_folder(self.paths.etc, 0o755)
+                make_folder(self._place(fingerprint).parent, 0o700)
             except OSError as error:
-                raise _refused(self.paths.secrets, "write", error) from error
-            _write_atomically(self.paths.secrets / fingerprint, value.encode(), 0o600)
+                raise _refused(self._place(fingerprint).parent, "write", error) from error
+            self._write(self._place(fingerprint), value.encode(), 0o600)
 
     def read_secret(self, fingerprint: str) -> str:
         """The secret that the document names. Raises StoreError where it is missing."""
         try:
-            return (self.paths.secrets / fingerprint).read_text()
+            return self._place(fingerprint).read_text()
         except OSError as error:
-            raise _refused(self.paths.secrets / fingerprint, "read", error) from error
+            raise _refused(self._place(fingerprint), "read", error) from error
 
     def secrets(self) -> set[str]:
         """The fingerprints of all secrets that lie on the node."""
-        try:
-            return {entry.name for entry in self.paths.secrets.iterdir() if not entry.name.startswith(".")}
-        except FileNotFoundError:
-            return set()
+        found: set[str] = set()
+        for folder in (self.paths.secrets, self.paths.keys):
+            with contextlib.suppress(FileNotFoundError):
+                found |= {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
+        return found
 
     def remove_secret(self, fingerprint: str) -> None:
-        (self.paths.secrets / fingerprint).unlink(missing_ok=True)
+        self._place(fingerprint).unlink(missing_ok=True)
+
+    def _place(self, fingerprint: str) -> Path:
+        """Each service has a folder of its own, which only its account can open."""
+        return (self.paths.keys if fingerprint.startswith(PRIVATE_KEY) else self.paths.secrets) / fingerprint
 
     def _history_file(self, generation: int) -> Path:
         return self.paths.history / f"desired-{generation}.json"
 
+    def wrong_modes(self) -> list[tuple[Path, int]]:
+        """What of this has another mode than the reference states, and the right one: as a former run, or somebody by hand, has left it."""
+        paths = self.paths
+        stated = [(paths.etc, 0o755), (paths.lock, 0o600), (paths.node, 0o644), (paths.history, 0o750)]
+        stated += [(folder, 0o700) for folder in (paths.secrets, paths.keys)]
+        stated += [(paths.state, 0o755), (paths.states, 0o640), (paths.events, 0o640), (paths.former_events, 0o640)]
+        stated += [(path, 0o640) for path in (paths.desired, paths.hardware, *paths.history.glob("desired-*.json"))]
+        stated += [(self._place(fingerprint), 0o600) for fingerprint in sorted(self.secrets())]
+        return [(path, mode) for path, mode in stated if not has_mode(path, mode)]
+
+    def set_modes(self) -> None:
+        """Raises OSError."""
+        for path, mode in self.wrong_modes():
+            set_mode(path, mode)
+
+    def _remove_leftovers(self) -> None:
+        """A secret may be among them. All who write here hold the lock, so they are nobody's."""
+        for folder in (self.paths.etc, self.paths.history, self.paths.secrets, self.paths.keys):
+            with contextlib.suppress(OSError):  # it is not there, or cannot be changed, which a write will meet and tell
+                for path in folder.iterdir():
+                    if _LEFTOVER.fullmatch(path.name):
+                        path.unlink()
+
     def _write_json(self, path: Path, data: Any) -> None:
         content = (json.dumps(data, indent=2, sort_keys=True) + "\n").encode()
         try:
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_folder(path.parent, 0o755)
         except OSError as error:
             raise _refused(path, "write", error) from error
-        _write_atomically(path, content, 0o640)
+        self._write(path, content, 0o640)
 
-
-def _write_atomically(path: Path, content: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    def _write(self, path: Path, content: bytes, mode: int) -> None:
         try:
-            os.fchmod(handle, mode)
-            _give_to_folders_owner(handle, path.parent)
-            view = memoryview(content)
-            while view:
-                view = view[os.write(handle, view) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.rename(temporary, path)
-        _sync(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # the first error is the one to report
-            os.unlink(temporary)
-        raise _refused(path, "write", error) from error
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _give_to_folders_owner(handle: int, folder: Path) -> None:
-    """Where services have accounts of their own, the folder says whose a file is: root writes it, they read it."""
-    if os.geteuid() == 0:
-        owner = os.stat(folder)
-        os.fchown(handle, owner.st_uid, owner.st_gid)
+            write_atomically(path, content, mode)
+        except OSError as error:
+            raise _refused(path, "write", error) from error
 
 
 @contextlib.contextmanager

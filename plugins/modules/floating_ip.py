@@ -17,33 +17,34 @@ description:
 options:
   name:
     description:
-      - 'The floating IP''s name, by which load balancers refer to it.'
+      - The floating IP's name, by which load balancers refer to it.
     type: str
     required: true
   address:
     description:
-      - 'The address with the prefix length of its network, such as V(192.0.2.100/24) or V(2001:db8::100/64). Required when the floating IP is
-        created without O(pool).'
+      - The address with the prefix length of its network, such as V(192.0.2.100/24) or V(2001:db8::100/64). Required when
+        the floating IP is created without O(pool).
     type: str
   pool:
     description:
-      - 'Where the address is taken from when none is given: a network such as V(192.0.2.128/28), or a range with the prefix length of its network,
-        such as V(192.0.2.100-192.0.2.120/24). It is the lowest that no other object of the node uses, and stays. Empty means no pool.'
+      - 'Where the address is taken from when none is given: a network such as V(192.0.2.128/28), or a range with the prefix
+        length of its network, such as V(192.0.2.100-192.0.2.120/24). It is the lowest that no other object of the node uses,
+        and stays. Empty means no pool.'
     type: str
   interface:
     description:
-      - 'The interface that carries the address while this node is active. Empty means the one whose network holds it.'
+      - The interface that carries the address while this node is active. Empty means the one whose network holds it.
     type: str
   attach:
     description:
-      - 'How the address comes to the active node. V(interface) puts it on an interface and announces it. V(none) only binds it, because it is on the
-        node already.'
-      - 'On creation the default is V(interface).'
+      - How the address comes to the active node. V(interface) puts it on an interface and announces it. V(none) only binds
+        it, because it is on the node already.
+      - On creation the default is V(interface).
     type: str
     choices: [interface, none]
   labels:
     description:
-      - 'Free key and value pairs of your own. V({}) clears them.'
+      - Free key and value pairs of your own. V({}) clears them.
     type: dict
   state:
     description:
@@ -51,20 +52,9 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  lock_timeout:
-    description:
-      - How long to wait while another run changes the document of this node, at most 1h. It then fails and says who holds the lock.
-    type: str
-    default: 30s
-attributes:
-  check_mode:
-    support: full
-    description: Writes nothing, and returns what it would have changed. It assumes what earlier tasks of the play would have created.
-  diff_mode:
-    support: full
-    description: Shows the objects that differ, whole, with every option. Secrets are shown as fingerprints.
 extends_documentation_fragment:
   - tandem.lb.node
+  - tandem.lb.change
 seealso:
   - module: tandem.lb.load_balancer
   - module: tandem.lb.config

@@ -62,15 +62,20 @@ digest:
   type: str
   sample: 3f1c6f1ffb6a1f6a0f5d0a3a1de7e8a2a6c1b2d9b7f1f3b6c0f5e9d8a7b6c5d4
 services:
-  description: For C(proxy) and C(keepalive) whether they run, and with which release, generation and digest.
+  description: For C(proxy), C(keepalive) and C(forward) whether they run, and with which release, generation and digest.
+      Of C(proxy) also C(acceleration), what its workers run; V(cp311-x86_64-gnu) or the like when compiled, else V(none) and why.
   returned: success
   type: dict
 load_balancers:
   description:
     - The load balancers with every option, and with C(nodes) (each with its C(state) as this node sees it, V(unknown) without a running keepalive),
+      C(moves) (the last ten of this node, the latest first, each with C(at_s), C(from), C(to) and C(why)),
       C(held) (floating IPs that this node holds), C(separation) (how separate the nodes' hardware is, as M(tandem.lb.load_balancer) returns it, by
-      what was compared when the load balancer was stated last), C(backends) (each with the C(health) of its servers by name)
-      and C(frontends) (each with the endpoints where it is C(listening)).
+      what was compared when the load balancer was stated last), C(certificates) (each with its C(days_left), less than 0 when it is over, null where
+      the file of the node cannot be read), C(backends) (each with the C(health) of its servers by name; C(state) is what their checks say,
+      C(admin_state), C(drain_sticky), C(set_by) and C(set_since_ms) what M(tandem.lb.server) has set, C(sessions) what is under way) and C(frontends)
+      (each with the endpoints where it is C(listening); with C(forwarding=kernel) also C(connections), C(sessions), which are those open now,
+      C(packets_in), C(bytes_in), C(packets_out) and C(bytes_out), which the kernel has counted).
   returned: success
   type: list
   elements: dict

@@ -32,17 +32,29 @@ options:
     type: str
     choices: [auto, systemd, process]
     default: auto
+  acceleration:
+    description:
+      - Whether workers run the most used parts of the runtime compiled, so that a request takes less processor time. The accelerator for the node's
+        Python and architecture is sent where the controller has it, in C(accelerators/) of the collection or in the folder that the variable
+        C(tandem_accelerators) names; C(make accelerators) in a checkout builds them.
+      - V(auto) uses one that fits and has passed its check on the node, and else the sources, which are always complete. With V(required) the task
+        fails where there is none, and workers do not start without it. V(none) uses none.
+      - Left out, it stays as the node has it; on a new node it is V(auto). What runs already goes on as it was started; see O(restart).
+    type: str
+    choices: [auto, required, none]
+  workers:
+    description:
+      - How many workers the proxy has, up to 256, each a process that serves clients on one core. V(0) means one for each core that the proxy may
+        use. Some limits have a part in each worker, see the collection's limits.
+      - Left out, it stays as the node has it; on a new node it is V(0). What runs already goes on as it was started; see O(restart).
+    type: int
   restart:
     description:
-      - Restart services that run another release than the deployed one, or that were started by units which have changed since. The node gives up
-        its floating IPs first; do it on the standby node first.
+      - Restart services that run another release than the deployed one, or that were started by units which have changed since, or before the
+        accelerator that they could use was there or was turned off, or with another number of O(workers). The node gives up its floating IPs
+        first; do it on the standby node first.
     type: bool
     default: false
-  lock_timeout:
-    description:
-      - How long to wait while another run changes this node, at most 1h. It then fails and says who holds the lock.
-    type: str
-    default: 30s
 attributes:
   check_mode:
     support: full
@@ -52,6 +64,7 @@ attributes:
     description: Shows the release and what would be done.
 extends_documentation_fragment:
   - tandem.lb.node
+  - tandem.lb.change
 seealso:
   - module: tandem.lb.load_balancer
 """
@@ -62,6 +75,11 @@ EXAMPLES = r"""
 
 - name: Use it now
   tandem.lb.runtime:
+    restart: true
+
+- name: Two workers, though the node has more cores
+  tandem.lb.runtime:
+    workers: 2
     restart: true
 
 - name: Take the program off the node
@@ -83,7 +101,7 @@ running_release:
   returned: success
   type: dict
 restart_needed:
-  description: Whether a running service still uses another release, or was started by units that have changed since.
+  description: Whether a running service still uses another release or acceleration, or was started by units that have changed since.
   returned: success
   type: bool
 done:
@@ -102,13 +120,17 @@ from ansible_collections.tandem.lb.plugins.module_utils import _floor  # noqa: F
 
 # isort: split
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tandem.lb.plugins.module_utils._accelerator import SETTINGS
 from ansible_collections.tandem.lb.plugins.module_utils._access import LOCK_ARGUMENTS, locked, read_document, told
-from ansible_collections.tandem.lb.plugins.module_utils._change import refuse_stranger
+from ansible_collections.tandem.lb.plugins.module_utils._change import refuse_bad_name, refuse_other_name, refuse_stranger
 from ansible_collections.tandem.lb.plugins.module_utils._model import Document, ModelError, Problem
 from ansible_collections.tandem.lb.plugins.module_utils._node import NODE_ARGUMENTS
 from ansible_collections.tandem.lb.plugins.module_utils._paths import Paths
 from ansible_collections.tandem.lb.plugins.module_utils._release import Deployment
+from ansible_collections.tandem.lb.plugins.module_utils._services import frontend_problems
 from ansible_collections.tandem.lb.plugins.module_utils._store import Store
+
+_WORKERS_MAX = 256
 
 
 def main() -> None:
@@ -116,12 +138,15 @@ def main() -> None:
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "service_manager": {"type": "str", "choices": ["auto", "systemd", "process"], "default": "auto"},
         "restart": {"type": "bool", "default": False},
+        "acceleration": {"type": "str", "choices": list(SETTINGS)},
+        "workers": {"type": "int"},
     }
     module = AnsibleModule({**arguments, **LOCK_ARGUMENTS, **NODE_ARGUMENTS}, supports_check_mode=True)
     if module.params["service_manager"] == "auto":
         module.params["service_manager"] = None
     paths = Paths(module.params["prefix"])
     with told(module):
+        _refuse_workers(module.params["workers"])
         # Taking the lock leaves its file, which must not appear where there is nothing to remove.
         idle = module.params["state"] == "absent" and not Deployment(module, paths).remains()
         store = Store(paths)
@@ -131,9 +156,15 @@ def main() -> None:
             document = read_document(module, store)
             if module.params["state"] == "present":
                 # Under a name that its document does not know, keepalive would refuse the document when it is next started.
+                refuse_bad_name(module.params["node"])
                 refuse_stranger(document, module.params["node"], sorted(document.load_balancers))
+                renamed = refuse_other_name(document, module.params["node"], deployment.node_file.name, str(paths.node))
+                if renamed:
+                    module.warn(renamed)
                 done = deployment.ensure(module.params["restart"])
                 release = deployment.digest
+                for sentence in [] if module.check_mode else frontend_problems(paths):
+                    module.warn(sentence)
             else:
                 _refuse_while_stated(document)
                 done = [] if idle else deployment.remove()
@@ -152,6 +183,12 @@ def main() -> None:
 
 def _text(side: dict[str, Any]) -> str:
     return "".join(f"{name}: {json.dumps(value)}\n" for name, value in side.items())
+
+
+def _refuse_workers(given: Any) -> None:
+    if given is not None and not 0 <= given <= _WORKERS_MAX:
+        rule = f"which is outside 0 to {_WORKERS_MAX}"
+        raise ModelError(Problem("", "workers", given, rule, "Give as many as the node has cores, or 0 for just that."))
 
 
 def _refuse_while_stated(document: Document) -> None:

@@ -1,21 +1,18 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where the hosts of one ansible-playbook run tell each other of their hardware: a folder that all its worker processes share.
+"""How the hosts of one ansible-playbook run tell each other of their hardware.
 
-ansible-core makes one temporary folder for a run (DEFAULT_LOCAL_TMP), before its workers are forked, and removes it at the end. Each node leaves its
-digests there after every run of a module, so later tasks, batches and plays find them; who needs those of a node that is at the same task waits.
+Each node leaves its digests after every run of a module, so later tasks, batches and plays find them; who needs those of a node that is at the same
+task waits.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Optional
 
 from ansible import constants
+from ansible_collections.tandem.lb.plugins.plugin_utils._run import leave, left, place
 
 # As long as the first module run on one node of a batch may lag behind that on another. Spent in whole only where a peer never comes to the task.
 WAIT_S = 10.0
@@ -27,7 +24,6 @@ class Peers:
 
     def __init__(self, node: str, task: Any, variables: Mapping[str, Any]) -> None:
         self.node = node
-        self._folder = Path(constants.DEFAULT_LOCAL_TMP) / "tandem-hardware"
         self._host: str = variables["inventory_hostname"]
         self._batch: list[str] = list(variables.get("ansible_play_batch") or [])
         self._inventory = set((variables.get("groups") or {}).get("all") or [])
@@ -36,13 +32,9 @@ class Peers:
 
     def publish(self, identity: Optional[Mapping[str, Any]]) -> None:
         """Leaves this node's digests for the others; None says that the module came to no answer, unless there is one from before."""
-        place = self._place(self.node)
-        if identity is None and place.exists():
-            return
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        fresh = place.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(identity))
-        os.rename(fresh, place)
+        where = place("hardware", self.node)
+        if identity is not None or not where.exists():
+            leave(where, identity)
 
     def known(self, names: Iterable[str]) -> dict[str, Any]:
         """The digests that nodes have left, of those named."""
@@ -73,12 +65,9 @@ class Peers:
 
     def _left(self, name: str) -> tuple[bool, Any]:
         try:
-            return True, json.loads(self._place(name).read_bytes())
+            return True, left(place("hardware", name))
         except FileNotFoundError:
             return False, None
-
-    def _place(self, name: str) -> Path:
-        return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
 
 
 def _nodes(load_balancer: Mapping[str, Any]) -> Iterator[str]:

@@ -48,28 +48,30 @@ class LogWriter:
     """Writes to a descriptor in a thread of its own. What is more than 4 MiB ahead of the reader is dropped, and counted.
 
     A thread, since a descriptor that several processes share cannot be made non-blocking for one of them, and one that is ready for some bytes may
-    block for all of them (write(2), pipe(7)). To be used by one other thread.
+    block for all of them (write(2), pipe(7)). Any thread may write.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._dropped = 0
-        self._given = self._done = 0  # bytes; each is changed by one thread only
+        self._giving = threading.Lock()
+        self._given = self._done = 0  # bytes
         self._pieces: queue.SimpleQueue[Optional[bytes]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="log", daemon=True)
         self._thread.start()
 
     def write(self, lines: str) -> None:
         """Takes whole lines, each with its end."""
-        if self._given - self._done > _UNWRITTEN_BYTES_MAX:
-            self._dropped += lines.count("\n")
-            return
-        if self._dropped:
-            lines = worded("warning", f"{self._dropped} log lines were dropped") + "\n" + lines
-            self._dropped = 0
-        piece = lines.encode(errors="replace")
-        self._given += len(piece)
-        self._pieces.put(piece)
+        with self._giving:
+            if self._given - self._done > _UNWRITTEN_BYTES_MAX:
+                self._dropped += lines.count("\n")
+                return
+            if self._dropped:
+                lines = worded("warning", f"{self._dropped} log lines were dropped") + "\n" + lines
+                self._dropped = 0
+            piece = lines.encode(errors="replace")
+            self._given += len(piece)
+            self._pieces.put(piece)
 
     def close(self) -> None:
         """Waits for what is left, but not for long."""

@@ -42,7 +42,7 @@ def keep(name: str, sock: socket.socket) -> None:
     notify("FDSTORE=1", f"FDNAME={name}", descriptors=[sock.fileno()])
 
 
-def let_go(name: str) -> None:
+def release(name: str) -> None:
     notify("FDSTOREREMOVE=1", f"FDNAME={name}")
 
 

@@ -1,12 +1,13 @@
-"""A lab of the tests' own, with the pair of site.yml on it."""
+"""One lab for all tests that look at hosts: first with the pair of site.yml on it, and at last for the scenarios, which give it fresh disks."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.lab.lab_pair import LabPair, until
+from tests.lab.lab_pair import LabPair
 from tests.lab.layout import NODES
 from tests.lab.machines import Lab, ensure_packages
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -15,7 +16,11 @@ def packages(request):
     ensure_packages(request.config.pluginmanager.get_plugin("terminalreporter").write_line)
 
 
-@pytest.fixture(scope="module")
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name == "test_molecule.py")
+
+
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     made = Lab(tmp_path_factory.mktemp("hosts") / "lab")
     try:
@@ -25,7 +30,7 @@ def lab(tmp_path_factory):
         made.down()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pair(lab):
     made = LabPair(lab)
     made.play(made.playbook)

@@ -14,13 +14,16 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.lab.layout import HOSTS, Layout
 from tests.lab.tree import LabError, ensure_tree, run
 
-_NEEDED = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "ssh": "openssh-client", "ip": "iproute2", "unshare": "util-linux"}
+_NEEDED = MappingProxyType(
+    {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "ssh": "openssh-client", "ip": "iproute2", "unshare": "util-linux"}
+)
 _LABS_MAX = 16
 _BOOT_S = 90
 _KILL_S = 20
@@ -48,6 +51,7 @@ class Lab:
     def up(self) -> None:
         """Five hosts that answer ssh. Raises LabError."""
         self._require_root()
+        self._require_folder_of_a_lab()
         if set(str(self.state)) & set(",:\\\"'") or len(str(self.state)) > _PATH_MAX:
             raise LabError(
                 f"{self.state}: the lab's folder must not have a comma, colon, backslash or quotation mark in its path (overlayfs, ssh), "
@@ -70,6 +74,7 @@ class Lab:
     def down(self) -> None:
         """Nothing of the lab is left but the cached tree. Raises LabError."""
         self._require_root()
+        self._require_folder_of_a_lab()
         with self._locked():
             layouts = [Layout(self.state, number) for number in range(_LABS_MAX) if self._owns(number)]
             with contextlib.suppress(LabError):
@@ -231,6 +236,11 @@ class Lab:
             if path.name != "hosts":
                 os.chown(path, user, group, follow_symlinks=False)
 
+    def _require_folder_of_a_lab(self) -> None:
+        """Its folder is removed with all that is in it, so one that holds something else is left alone."""
+        if self.state.exists() and not (self.state / "lab.json").exists() and any(self.state.iterdir()):
+            raise LabError(f"{self.state} holds what is not a lab's, so nothing is done with it. Name another folder (--state, TANDEM_LAB).")
+
     def _require_root(self) -> None:
         if os.geteuid() != 0:
             raise LabError("The lab boots containers and makes a bridge, which needs root. Run it as root, or with sudo.")
@@ -246,13 +256,14 @@ class Lab:
             os.close(above)
 
 
-def missing_packages() -> list[str]:
-    """Debian's packages that the lab needs and this machine lacks."""
-    return sorted({package for command, package in _NEEDED.items() if shutil.which(command) is None})
+def missing_packages(needed: Mapping[str, str] = _NEEDED) -> list[str]:
+    """Debian's packages, by the command that each is there for, that the lab needs and this machine lacks."""
+    return sorted({package for command, package in needed.items() if shutil.which(command) is None})
 
 
-def ensure_packages(say: Callable[[str], None]) -> None:
-    missing = missing_packages()
+def ensure_packages(say: Callable[[str], None], needed: Mapping[str, str] = _NEEDED) -> None:
+    """Installs what is missing. Raises LabError, which names it, where that cannot be done."""
+    missing = missing_packages(needed)
     if not missing:
         return
     if shutil.which("apt-get") is None:

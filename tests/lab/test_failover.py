@@ -6,10 +6,9 @@ import statistics
 
 import pytest
 
-from tests.lab.lab_pair import answered, outage_s, until
+from tests.lab.lab_pair import answered, outage_s
 from tests.lab.layout import NODES
-
-REPEATS = 5
+from tests.support.waiting import until
 
 
 def other_than(node):
@@ -34,6 +33,11 @@ def kill_service(name):
     return kill
 
 
+@pytest.fixture
+def measuring(figure, repeats):
+    return figure, repeats
+
+
 def pull_the_plug(pair, node):
     pair.kill_node(node)
 
@@ -53,9 +57,10 @@ def shut_down(pair, node):
     ],
     ids=["proxy", "keepalive", "plug", "poweroff"],
 )
-def test_the_floating_ip_moves_and_the_node_comes_back_as_standby(pair, figure, what, die, p50_max_s):
+def test_the_floating_ip_moves_and_the_node_comes_back_as_standby(pair, measuring, what, die, p50_max_s):
+    figure, repeats = measuring
     outages, failures = [], []
-    for _turn in range(REPEATS):
+    for _turn in range(repeats):
         active = settled(pair)
         other = other_than(active)
         with pair.stream() as stream:
@@ -73,8 +78,8 @@ def test_the_floating_ip_moves_and_the_node_comes_back_as_standby(pair, figure, 
         assert settled(pair) == other
         assert holders(pair) == [other]
     shown = " ".join(f"{outage * 1000:.0f}" for outage in sorted(outages))
-    figure(f"lab, {what} on the active node, {REPEATS} times: p50 {statistics.median(outages) * 1000:.0f} ms (all, ms: {shown})")
-    figure(f"lab, {what} on the active node, {REPEATS} times: requests failed {' '.join(map(str, failures))}")
+    figure(f"lab, {what} on the active node, {repeats} times: p50 {statistics.median(outages) * 1000:.0f} ms (all, ms: {shown})")
+    figure(f"lab, {what} on the active node, {repeats} times: requests failed {' '.join(map(str, failures))}")
     assert statistics.median(outages) <= p50_max_s
     assert not any(failures) or die is not shut_down
 

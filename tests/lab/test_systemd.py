@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from tests.lab.lab_pair import answered, until
+from tests.lab.lab_pair import answered
 from tests.lab.layout import HOSTS
 from tests.lab.test_failover import holders, other_than, settled
+from tests.support.waiting import until
 
 WATCHDOG_S = {"tandem-keepalive": 5, "tandem-proxy": 10}
 DIRECT_PORT = 81

@@ -9,7 +9,8 @@ import pytest
 
 from tests.lab import tree
 from tests.lab.tree import LabError, cache, ensure_tree
-from tests.support.node import alive, until
+from tests.support.node import alive
+from tests.support.waiting import until
 
 # As debootstrap is half-way: something is mounted in the tree, and a child works.
 DEBOOTSTRAP = """\

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.lab_pair import until
 from tests.lab.layout import HOSTS, TOP
 from tests.lab.machines import Lab
 from tests.lab.tree import LabError, cache
 from tests.support.ssh import Hosts
+from tests.support.waiting import until
 
 
 def traces(state, number):
@@ -113,7 +113,7 @@ def test_an_up_that_was_killed_can_be_gone_on_with_or_taken_down(hosts_lab):
     command = [sys.executable, "-m", "tests.lab", "up", "--state", str(lab.state)]
     for go_on in (False, True):
         process = subprocess.Popen(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        until((lab.state / "hosts/lb-b/pid").exists, 30, "the second host being switched on")
+        until((lab.state / "hosts/lb-b/pid").exists, 90, "the second host being switched on")
         process.send_signal(signal.SIGKILL)
         process.wait()
         number = lab.layout.number

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -12,17 +12,6 @@ def eventually():
     """``eventually(condition, within=10)``: its first true result; errors of connections count as not yet."""
 
     def wait(condition, within=10.0):
-        deadline = time.monotonic() + within
-        while True:
-            try:
-                result = condition()
-            except OSError as error:
-                result, reason = None, repr(error)
-            else:
-                reason = repr(result)
-            if result:
-                return result
-            assert time.monotonic() < deadline, f"not within {within} s; last: {reason}"
-            time.sleep(0.02)
+        return until(condition, within, ignoring=(OSError,), every=0.02)
 
     return wait

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.loopback.test_demo import three_free_ports
 from tests.support.collection import link_collection
+from tests.support.network import DEMO_ADDRESSES, free_ports
 
 TOP = Path(__file__).resolve().parents[2]
 NODES = ("lb-a", "lb-b")
@@ -38,8 +38,9 @@ class Site:
     """Two bare nodes and the playbooks that are run on them."""
 
     def __init__(self, folder, collections):
-        self.folder, self.collections, self.port = folder, collections, three_free_ports()
+        self.folder, self.collections, self.port = folder, collections, free_ports(3, DEMO_ADDRESSES)
         self.output = ""  # of the last play
+        self.environment = {}  # what plays are given besides
 
     def prefix(self, node):
         return self.folder / node
@@ -55,9 +56,10 @@ class Site:
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
             "ANSIBLE_HOME": str(self.folder / "ansible"),
             "LC_ALL": "C.UTF-8",
+            **self.environment,
         }
         run = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PLAY_S_MAX, check=False)
-        self.output = run.stdout
+        self.output = run.stdout + run.stderr
         told = [json.loads(line.partition(" ")[2]) for line in run.stdout.splitlines() if line.startswith("TOLD ")]
         assert told, run.stdout + run.stderr
         return {(one["task"], one["host"]): one["result"] for one in told}
@@ -150,5 +152,5 @@ def test_one_task_states_everything_and_prunes_only_when_told(site, eventually):
     refused = play("overridden", {})
     assert all("allow_empty: true" in result["msg"] for result in refused.values())
     emptied = play("overridden", {}, allow_empty=True)
-    assert [result["objects"] for result in emptied.values()] == [{kind: [] for kind in objects}] * 2
+    assert [result["objects"] for result in emptied.values()] == [{kind: [] for kind in (*objects, "certificates")}] * 2
     assert "a key of this test alone" not in json.dumps([list(results.values()) for results in (without, refused, emptied)])

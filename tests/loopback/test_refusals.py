@@ -13,13 +13,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.support.collection import Host, link_collection
+from tests.support.network import free_port
+from tests.support.waiting import until
 
 TOP = Path(__file__).resolve().parents[2]
 VIP, SERVER = "127.0.0.100", "127.0.0.24"
@@ -28,19 +29,13 @@ FULL_DISK = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_I
 OLD_PYTHON = "import sys; sys.version_info = (3, 8, 18, 'final', 0)"
 
 
-def free_port(address, kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
-
-
 class Node:
     """A node that serves one frontend, and what its client and its operator see."""
 
     def __init__(self, host, server_port):
-        self.host, self.port = host, free_port(VIP)
+        self.host, self.port = host, free_port(address=VIP)
         self.floating_ip = {"name": "shop-ip", "address": f"{VIP}/8", "attach": "none"}
-        heartbeat = {"transport": "udp", "port": free_port("127.0.0.11", socket.SOCK_DGRAM), "key": "a key of this test alone"}
+        heartbeat = {"transport": "udp", "port": free_port(socket.SOCK_DGRAM, "127.0.0.11"), "key": "a key of this test alone"}
         self.load_balancer = {"name": "edge", **NODES, "floating_ips": ["shop-ip"], "heartbeat": heartbeat}
         check = {"interval": "200ms", "timeout": "100ms"}
         servers = [{"name": "app-1", "address": SERVER}]
@@ -104,15 +99,12 @@ def node(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bad")
     host = Host(link_collection(folder / "collections"), folder / "host")
     host.prefix.mkdir()
-    server_port = free_port(SERVER)
+    server_port = free_port(address=SERVER)
     server = subprocess.Popen([sys.executable, str(TOP / "demo" / "shop.py"), "app-1", SERVER, str(server_port)], stdin=subprocess.DEVNULL)
     try:
         made = Node(host, server_port)
         made.state_all()
-        deadline = time.monotonic() + 30
-        while not made.settled():
-            assert time.monotonic() < deadline, "the node did not come to serve"
-            time.sleep(0.05)
+        until(made.settled, 30, "the node serving", every=0.05)
         yield made
     finally:
         host.stop()
@@ -159,14 +151,13 @@ def test_two_objects_that_claim_one_address_and_port_are_both_named(node):
     node.refuses("frontend", {**node.frontend, "name": "other"}, ['frontend "edge/web"', f"{VIP}:{node.port}", "another port"])
 
 
-def test_durations_that_make_no_sense_are_told_with_both_values(node):
-    check = {"health_check": {"interval": "1s", "timeout": "2s"}}
-    node.refuses("backend", {**node.backend, **check}, ["health_check.timeout", '"2s"', "health_check.interval (1s)"])
+def test_an_option_that_would_do_nothing_is_told_with_what_it_belongs_to(node):
+    check = {"health_check": {"type": "tcp", "redis_role": "master"}}
+    node.refuses("backend", {**node.backend, **check}, ["health_check.redis_role", '"master"', "type tcp", "Use type: redis"])
 
 
 def test_a_host_name_where_an_address_is_needed_is_told(node):
-    servers = {"servers": [{"name": "app-1", "address": "app-1.example.com"}]}
-    node.refuses("backend", {**node.backend, **servers}, ["servers[app-1].address", '"app-1.example.com"', "not an IP address"])
+    node.refuses("frontend", {**node.frontend, "addresses": ["www.example.com"]}, ["addresses", '"www.example.com"', "not an IP address"])
 
 
 def test_a_broken_document_on_disk_is_told_with_its_path_and_the_services_go_on(node):
@@ -185,7 +176,8 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(node):
 
 def old_pythons():
     """Real ones, where there are any that Ansible still runs its modules on, and one that only says so."""
-    found = [shutil.which("python3.8"), *glob.glob(os.path.expanduser("~/.pyenv/versions/3.8.*/bin/python3.8"))]
+    pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
+    found = [shutil.which("python3.8"), *glob.glob(f"{pyenv}/versions/3.8.*/bin/python3.8")]
     real = [path for path in found if path and subprocess.run([path, "--version"], capture_output=True, timeout=30, check=False).returncode == 0]
     return [{"before": OLD_PYTHON}, *({"python": path} for path in real[:1])]
 

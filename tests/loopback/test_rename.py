@@ -14,14 +14,9 @@ from tandem._client import Client, NotRunning, Refused
 from tandem._paths import Paths
 from tandem._store import Store
 from tests.namespaces.topology import PROGRAM
+from tests.support.network import free_port
 
 KEY = "a key of this test alone"
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.11", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture
@@ -64,7 +59,7 @@ def load(paths, eventually, *arguments, **floating_ip):
 
 
 def test_the_new_name_takes_the_port_of_the_old_one_and_a_refused_document_brings_the_old_one_back(paths, eventually):
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM, "127.0.0.11")
     assert load(paths, eventually, 1, "edge", port) == {"edge"}
     assert load(paths, eventually, 2, "shop-edge", port) == {"shop-edge"}
     with pytest.raises(Refused, match="outside every interface's network"):

@@ -169,7 +169,7 @@ def test_a_release_that_does_not_start_on_the_standby_node_never_comes_to_the_ac
     active, standby = serving
     former, this_release = in_use(site, active), site.collections
     site.collections = another_release(site.folder.parent / "next")
-    supervisor = site.collections / "ansible_collections/tandem/lb/runtime/tandem/proxy/supervisor.py"
+    supervisor = site.collections / "ansible_collections/tandem/lb/runtime/tandem/proxy/service/supervisor.py"
     supervisor.write_text(supervisor.read_text() + "\nraise SystemExit('this release does not start')\n")
     rolled = site.play("tandem.lb.rollout")
     assert list(deployed(rolled)) == [standby]
@@ -188,8 +188,8 @@ def test_a_node_that_no_longer_finds_its_servers_up_ends_the_roll_out_before_the
     active, standby = serving
     former = in_use(site, active)
     site.collections = another_release(site.folder.parent / "next")
-    checker = site.collections / "ansible_collections/tandem/lb/runtime/tandem/proxy/checker.py"
-    checker.write_text(checker.read_text() + "\n\nasync def _probe(target):\n    return False, 'nothing is good enough'\n")
+    probe = site.collections / "ansible_collections/tandem/lb/runtime/tandem/checks/probe.py"
+    probe.write_text(probe.read_text() + "\n\nasync def _probe(target):\n    return False, 'nothing is good enough'\n")
     rolled = site.play("tandem.lb.rollout", "-e", "tandem_wait=3")
     assert list(deployed(rolled)) == [standby]
     assert [name.partition(" ")[0] for name in failures(rolled)] == ["Wait"]

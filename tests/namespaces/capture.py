@@ -11,6 +11,7 @@ import sys
 import time
 
 _ETHERNET = 14
+_ADVERTISEMENT = 0x31  # of version 3 (RFC 9568 5.2.1, 5.2.2); other types are notes about planned moves, which whoever does not know them discards
 
 
 def describe(frame):
@@ -22,16 +23,17 @@ def describe(frame):
         return {"kind": "arp", "mac": source, "operation": operation, "address": _ip(packet[14:18]), "target": _ip(packet[24:28])}
     if kind == 0x0800 and packet[9] == 112:
         size = (packet[0] & 15) * 4
-        return {"kind": "vrrp", "mac": source, "to_mac": frame[:6].hex(":"), "hops": packet[8], **_vrrp(packet[12:16], packet[16:20], packet[size:])}
+        return {"mac": source, "to_mac": frame[:6].hex(":"), "hops": packet[8], **_vrrp(packet[12:16], packet[16:20], packet[size:])}
     if kind == 0x86DD and packet[6] == 112:
-        return {"kind": "vrrp", "mac": source, "to_mac": frame[:6].hex(":"), "hops": packet[7], **_vrrp(packet[8:24], packet[24:40], packet[40:])}
+        return {"mac": source, "to_mac": frame[:6].hex(":"), "hops": packet[7], **_vrrp(packet[8:24], packet[24:40], packet[40:])}
     if kind == 0x86DD and packet[6] == 58 and packet[40] == 136:
         return {"kind": "na", "mac": source, "hops": packet[7], "flags": packet[44], "address": _ip(packet[48:64])}
     return None
 
 
 def _vrrp(source, destination, message):
-    return {"from": _ip(source), "to": _ip(destination), "priority": message[2], "message": message.hex()}
+    kind = "vrrp" if message[0] == _ADVERTISEMENT else "note"
+    return {"kind": kind, "from": _ip(source), "to": _ip(destination), "priority": message[2], "message": message.hex()}
 
 
 def _ip(packed):

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.namespaces.topology import NODES, TOP, VIP, Topology, address, document, eventually
+from tests.support.real_time import in_real_time
 
 LOAD = Path(__file__).with_name("load.py")
 
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
-    with Topology(tmp_path_factory.mktemp("hosts")) as made:
+    with in_real_time(), Topology(tmp_path_factory.mktemp("hosts")) as made:
         for host in ("app-1", "app-2"):
             made.start(host, sys.executable, TOP / "demo" / "shop.py", host, address(host), 8080)
         yield made
@@ -34,7 +35,7 @@ def pair(hosts):
         stated = document(secrets=secrets, **load_balancer)
         hosts.write(stated, secrets)
         hosts.boot(*NODES)
-        eventually(hosts.active)
+        eventually(hosts.settled)
         return stated
 
     yield bring_up

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import sys
 import threading
 import time
@@ -49,6 +50,9 @@ def probe(target, ends):
 
 
 def busy(target, ends):
+    # As much as there is room for: in real time (tests/support/real_time.py) it would keep the kernel from writing to the disk.
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
     def client(kept):
         connection = None
         while time.monotonic() < ends and not _stopped.is_set():

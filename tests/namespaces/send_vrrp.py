@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "runtime"))
 
-from tandem.keepalive import vrrp
+from tandem.wire import vrrp
 
 
 def main():

@@ -148,6 +148,36 @@ def test_the_addresses_of_all_interfaces_are_asked_for_at_once_and_each_on_its_o
     assert float(took) < 5, "one interface after the other takes 6 s"
 
 
+ASK_WHERE = f"""
+from ansible_collections.tandem.lb.plugins.module_utils import _conflict
+from ansible_collections.tandem.lb.plugins.module_utils._model import FloatingIP
+
+asked = []
+_conflict._ask = lambda interfaces: asked.extend(interfaces) or {{interface: {{}} for interface in interfaces}}
+_conflict.probe([_conflict.Claim(FloatingIP("one", "{MOVED}/24"))])
+print(*asked)
+"""
+
+
+@pytest.mark.parametrize("name", ["aaa", "zzz"])
+def test_of_two_interfaces_on_one_network_that_is_probed_which_then_holds_the_address(hosts, collections, state, name):
+    hosts.on("lb-a", "ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-end")
+    try:
+        for link in (name, f"{name}-end"):
+            hosts.on("lb-a", "ip", "link", "set", link, "up")
+        hosts.on("lb-a", "ip", "addr", "add", "10.99.0.77/24", "dev", name)
+        probed = hosts.on("lb-a", "env", f"PYTHONPATH={collections}", sys.executable, "-B", "-c", ASK_WHERE).stdout.split()
+        assert [state(node).get("changed") for node in NODES] == [True, True]
+        moved = [{**IN_PLACE[0], "address": f"{MOVED}/24"}]
+        assert state("lb-a", floating_ips=moved).get("changed") is True
+        there = f" {MOVED}/"
+        eventually(lambda: there in hosts.on("lb-a", "ip", "addr").stdout)
+        holding = [link for link in (name, "eth0") if there in hosts.on("lb-a", "ip", "addr", "show", "dev", link).stdout]
+    finally:
+        hosts.on("lb-a", "ip", "link", "del", name)
+    assert probed == holding
+
+
 def test_a_peer_is_known_by_its_interfaces_where_its_own_address_is_in_another_network(state, stranger):
     hardware = stranger(f"{VIP}/24")
     known = {"lb-b": {"boot": "another", "links": f"{link_digest('02:00:00:00:00:01')} {link_digest(hardware)}"}}

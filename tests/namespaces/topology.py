@@ -19,6 +19,7 @@ from tandem._client import Client
 from tandem._paths import Paths
 from tandem._store import Store
 from tandem.manager.manager import recorded
+from tests.support.waiting import until
 
 TOP = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-I", str(TOP / "runtime" / "tandem" / "__main__.py")]
@@ -35,15 +36,9 @@ def run(*command, check=True, timeout=_COMMAND_S):
     return result
 
 
-def eventually(condition, within=10.0, every=0.02):
+def eventually(condition, within=10.0):
     """The first true result of ``condition``; fails when there is none in time."""
-    deadline = time.monotonic() + within
-    while True:
-        result = condition()
-        if result:
-            return result
-        assert time.monotonic() < deadline, f"{getattr(condition, '__name__', condition)}: not within {within} s"
-        time.sleep(every)
+    return until(condition, within, every=0.02)
 
 
 def address(host):
@@ -146,12 +141,16 @@ class Topology:
             for path in (self.paths(node).proxy_socket, self.paths(node).keepalive_socket):
                 Client(path).load(document.generation)
 
+    def tandem(self, node, *command, check=True):
+        """The program `tandem` on the node."""
+        return self.on(node, *PROGRAM, "--prefix", self.paths(node).prefix, *command, check=check)
+
     def boot(self, *nodes):
         for node in nodes:
-            self.on(node, *PROGRAM, "--prefix", self.paths(node).prefix, "manager", "start")
+            self.tandem(node, "manager", "start")
 
     def stop(self, node):
-        self.on(node, *PROGRAM, "--prefix", self.paths(node).prefix, "manager", "stop")
+        self.tandem(node, "manager", "stop")
 
     def kill(self, node):
         """SIGKILL to every process of the node, as a power cut would; the time it happened (monotonic seconds)."""
@@ -182,6 +181,17 @@ class Topology:
         heard = any(view.get("state") == "standby" and view["peers"].get(active, {}).get("last_heard_ms") is not None for view in views.values())
         return active if heard else ""
 
+    def settled(self):
+        """The same once either node could serve: before its servers were checked, a node that takes over has none."""
+        for node in NODES:
+            try:
+                servers = Client(self.paths(node).proxy_socket, 2.0).status()["backends"]["edge/shop"]["servers"]
+            except Exception:  # noqa: BLE001 - whatever the reason, it does not answer now
+                return ""
+            if any(server["state"] != "up" for server in servers.values()):
+                return ""
+        return self.active()
+
     def holds(self, node, ip=VIP):
         return f" {ip}/" in self.on(node, "ip", "addr", "show", "dev", "eth0").stdout
 
@@ -196,7 +206,7 @@ def document(generation=1, secrets=None, **load_balancer):
         **load_balancer,
     }
     servers = [{"name": host, "address": address(host)} for host in ("app-1", "app-2")]
-    check = {"type": "http", "path": "/health", "interval": "500ms", "timeout": "250ms"}
+    check = {"type": "http", "path": "/health", "interval": "500ms", "timeout": "500ms"}
     objects = [
         model.from_options(model.FloatingIP, {"name": "vip", "address": f"{VIP}/24"}),
         model.from_options(model.FloatingIP, {"name": "vip6", "address": f"{VIP6}/64"}),

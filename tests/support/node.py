@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
-import inspect
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Optional
@@ -25,29 +24,15 @@ from tandem._model import Node as NodeOption
 from tandem._paths import Paths, socket_address
 from tandem._store import Store
 from tandem.manager.manager import recorded
+from tests.support.network import free_port
+from tests.support.waiting import until
+
+__all__ = ["free_port", "until"]  # with all that is made here
 
 PROGRAM = Path(__file__).parents[2] / "runtime/tandem/__main__.py"
 ADDRESS = "127.0.0.1"
 EDGE = LoadBalancer("edge", NodeOption("lb-a", "127.0.0.11"), NodeOption("lb-b", "127.0.0.12"))
 UNCHECKED = HealthCheck(type="none")
-
-
-def until(condition: Callable[[], Any], seconds: float = 8.0) -> Any:
-    """Waits until a condition holds and returns what it gave; fails the test when it does not come to hold."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < deadline, "waited in vain for: " + inspect.getsource(condition).strip()
-        time.sleep(0.01)
-
-
-def free_port(kind: int = socket.SOCK_STREAM, address: str = "0.0.0.0") -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def document_of(*things: Any) -> Document:
@@ -73,8 +58,8 @@ class Shop(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, name: str = "shop") -> None:
-        super().__init__((ADDRESS, 0), _Counter)
+    def __init__(self, name: str = "shop", place: tuple[str, int] = (ADDRESS, 0)) -> None:
+        super().__init__(place, _Counter)
         self.name, self.port = name, self.server_address[1]
         self.released, self.asked = threading.Event(), threading.Event()
         self.paths: list[str] = []
@@ -230,6 +215,7 @@ class Watch:
         self.sock.sendall(b"GET /v1/watch HTTP/1.1\r\nHost: x\r\n\r\n")
         self.lines: list[tuple[float, bool]] = []
         self.ended: Optional[float] = None
+        self._told = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -238,8 +224,17 @@ class Watch:
                 pass
             with contextlib.suppress(OSError):
                 for line in stream:
-                    self.lines.append((time.monotonic() - self.began, json.loads(line)["ready"]))
-        self.ended = time.monotonic() - self.began
+                    with self._told:
+                        self.lines.append((time.monotonic() - self.began, json.loads(line)["ready"]))
+                        self._told.notify_all()
+        with self._told:
+            self.ended = time.monotonic() - self.began
+            self._told.notify_all()
+
+    def until(self, condition: Any, seconds: float = 8.0) -> None:
+        """Waits until what was told, or its end, fulfils a condition."""
+        with self._told:
+            assert self._told.wait_for(condition, seconds), f"waited in vain; told was {self.lines}, the end came at {self.ended}"
 
     def said(self) -> list[bool]:
         """What was told, without repetitions."""

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import socket
 
+from tests.support.network import free_port
 
-def _free_port(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.11", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-PORT = _free_port(socket.SOCK_STREAM)
+PORT = free_port(socket.SOCK_STREAM, "127.0.0.11")
 KEY = "a-shared-key-nobody-may-see"
 FLOATING_IP = {"name": "shop-ip", "address": "127.0.0.100/8", "attach": "none"}
 NODES = {"master": {"node": "lb-a", "address": "127.0.0.11"}, "backup": {"node": "lb-b", "address": "127.0.0.12"}}
-HEARTBEAT = {"transport": "udp", "port": _free_port(socket.SOCK_DGRAM), "key": KEY}
+HEARTBEAT = {"transport": "udp", "port": free_port(socket.SOCK_DGRAM, "127.0.0.11"), "key": KEY}
 LOAD_BALANCER = {"name": "edge", **NODES, "floating_ips": ["shop-ip"], "heartbeat": HEARTBEAT}
 SERVERS = [{"name": "app-1", "address": "127.0.0.21"}, {"name": "app-2", "address": "127.0.0.22"}]
 BACKEND = {"load_balancer": "edge", "name": "shop", "port": 8080, "servers": SERVERS}

@@ -1,4 +1,4 @@
-"""A proxy engine on real loopback sockets within a test's own event loop, with origins that do as they are told and clients that read strictly."""
+"""A proxy engine on real loopback sockets, its reactor in a thread, with origins that do as they are told and clients that read strictly."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ import functools
 import inspect
 import re
 import socket
+import ssl
 import struct
+import threading
+import time
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, Optional, Union
 
 from tandem._model import Backend, BackendTimeouts, Document, Frontend, FrontendTimeouts, HealthCheck, Server
-from tandem.proxy.engine import Engine
+from tandem.proxy.context import Context
+from tandem.proxy.reactor import Reactor
+from tandem.proxy.service.counters import summed
+from tandem.proxy.worker.engine import Engine
+from tandem.tls.contexts import KeyPair
 
 TEST_S = 20.0
 
@@ -47,8 +55,9 @@ async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
 
 def reset(writer: asyncio.StreamWriter) -> None:
     """Breaks a connection off."""
-    if not writer.transport.is_closing():
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock = None if writer.transport.is_closing() else writer.get_extra_info("socket")
+    if sock is not None:  # Python 3.9 forgets it with a TLS connection that has ended
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()  # type: ignore[attr-defined]
 
 
@@ -82,7 +91,8 @@ Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 class Origin:
     """A server: ``answer`` gives each request's response, or None to close without one. ``raw`` has the connection to itself instead."""
 
-    def __init__(self, answer: Optional[Answer] = None, raw: Optional[Raw] = None) -> None:
+    def __init__(self, answer: Optional[Answer] = None, raw: Optional[Raw] = None, tls: Optional[ssl.SSLContext] = None) -> None:
+        self.tls = tls
         self.answer: Answer = answer or (lambda request: ok(request.method + b" " + request.target))
         self.raw = raw
         self.requests: list[Request] = []
@@ -93,7 +103,7 @@ class Origin:
         self.port = 0
 
     async def start(self) -> Origin:
-        self.server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, limit=1 << 17)
+        self.server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, limit=1 << 17, ssl=self.tls)
         self.port = self.server.sockets[0].getsockname()[1]
         return self
 
@@ -150,11 +160,13 @@ async def read_body(reader: asyncio.StreamReader, message: Union[Request, Respon
 async def read_chunks(reader: asyncio.StreamReader) -> bytes:
     body = b""
     while True:
-        size = int(await reader.readuntil(b"\r\n"), 16)
+        size = int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16)
+        if not size:
+            while await reader.readuntil(b"\r\n") != b"\r\n":
+                pass  # a trailer field
+            return body
         body += await reader.readexactly(size)
         assert await reader.readexactly(2) == b"\r\n"
-        if not size:
-            return body
 
 
 class Response:
@@ -208,24 +220,73 @@ class Client:
             return got
 
 
+class InReactor:
+    """An engine whose methods are called in its reactor's thread; what they return, or raise, comes back."""
+
+    def __init__(self, engine: Engine, reactor: Reactor) -> None:
+        self._engine, self._reactor = engine, reactor
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        done, outcome = threading.Event(), []
+
+        def work() -> None:
+            try:
+                outcome.append((function(), None))
+            except Exception as error:  # noqa: BLE001 - raised where it was called
+                outcome.append((None, error))
+            done.set()
+
+        self._reactor.wake(work)
+        assert done.wait(10), "the reactor does not turn"
+        value, error = outcome[0]
+        if error is not None:
+            raise error
+        return value
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._engine, name)
+        if not callable(attribute) or name.startswith("_"):
+            return attribute
+        return lambda *args, **kwargs: self.call(lambda: attribute(*args, **kwargs))
+
+    async def drained(self, within_s: float = 5.0) -> None:
+        """Drains the engine; returns when all connections have ended."""
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        self.drain(lambda: loop.call_soon_threadsafe(ended.set))
+        await asyncio.wait_for(ended.wait(), within_s)
+
+
 class Lab:
     """One engine with one frontend, "lb/web", and one backend, "lb/app"; more by ``document``."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.warnings: list[str] = []
+        self._lines: list[str] = []
+        self._warnings: list[str] = []
         self.broken: list[str] = []
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _loop, context: self.broken.append(repr(context)))
-        self.engine = Engine(loop, log=self.lines.append, warn=self.warnings.append, wall_clock=lambda: 0.0)
+        self._skipped_s = 0.0
+        self.reactor = Reactor(lambda: time.monotonic() + self._skipped_s, on_error=self._mistake)
+        self.context = Context(self.reactor, self._lines.append, self._warnings.append, wall_clock=lambda: 0.0)
+        self.engine = InReactor(Engine(self.context, self._announce), self.reactor)
+        self.announced: Callable[[str, Any], None] = lambda _backend, _bindings: None
+        self._thread = threading.Thread(target=self.reactor.run, name="reactor", daemon=True)
+        self._thread.start()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self.listener.getsockname()[1]
         self.origins: list[Origin] = []
         self.clients: list[Client] = []
-        self.servers: tuple[Server, ...] = ()
+        self.certificates: dict[str, KeyPair] = {}  # by key, with which the document is applied
+        self.passwords: dict[str, str] = {}  # hashes by fingerprint, likewise
 
-    async def origin(self, answer: Optional[Answer] = None, raw: Optional[Raw] = None) -> Origin:
-        origin = await Origin(answer, raw).start()
+    def _mistake(self, error: Exception) -> None:
+        self.broken.append("".join(traceback.format_exception(error)))
+
+    def _announce(self, backend: str, bindings: Any) -> None:
+        self.announced(backend, bindings)
+
+    async def origin(self, answer: Optional[Answer] = None, raw: Optional[Raw] = None, tls: Optional[ssl.SSLContext] = None) -> Origin:
+        origin = await Origin(answer, raw, tls).start()
         self.origins.append(origin)
         return origin
 
@@ -251,22 +312,50 @@ class Lab:
 
     def apply(self, document: Document) -> None:
         listeners = {(key, "127.0.0.1", self.port): self.listener for key in document.frontends}
-        self.engine.apply(document, listeners)
+        self.engine.apply(document, listeners, certificates=self.certificates, passwords=self.passwords, ticket_keys=b"k" * 80)
 
-    async def client(self, address: str = "127.0.0.1") -> Client:
-        """A client that comes from this address."""
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 17, local_addr=(address, 0)))
+    async def client(self, address: str = "127.0.0.1", tls: Optional[ssl.SSLContext] = None, name: str = "") -> Client:
+        """A client that comes from this address; with ``tls`` it asks for this name."""
+        options = {"ssl": tls, "server_hostname": name} if tls is not None else {}
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 17, local_addr=(address, 0), **options))
         self.clients.append(client)
         return client
 
     @property
+    def lines(self) -> list[str]:
+        """Of the access log; what the engine was doing when this is asked is done first."""
+        return self.engine.call(lambda: self._lines)  # type: ignore[no-any-return]
+
+    @property
+    def warnings(self) -> list[str]:
+        return self.engine.call(lambda: self._warnings)  # type: ignore[no-any-return]
+
+    async def skip(self, seconds: float) -> None:
+        """Lets so much time pass for the engine at once: what is due in it happens, and nobody waits. What is on its way is let through first."""
+        for _turn in range(3):
+            self.engine.call(lambda: None)
+            await asyncio.sleep(0.002)
+        self._skipped_s += seconds
+        for _turn in range(3):  # a turn that sees the new time, and one in which what was due has its effect
+            self.engine.call(lambda: None)
+            await asyncio.sleep(0)
+
+    def connections(self, frontend: str = "lb/web") -> list[Any]:
+        """The client connections that stand, as the engine has them."""
+        return list(self.engine._frontends[frontend].clients)
+
+    def counted(self) -> dict[str, Any]:
+        """All counters and gauges, by key of frontend and backend."""
+        return self.engine.call(lambda: summed(self.engine._engine.stats()))  # type: ignore[no-any-return]
+
+    @property
     def web(self) -> dict[str, int]:
-        counters: dict[str, int] = self.engine.stats()["frontends"]["lb/web"]
+        counters: dict[str, int] = self.counted()["frontends"]["lb/web"]
         return counters
 
     @property
     def app(self) -> dict[str, Any]:
-        counters: dict[str, Any] = self.engine.stats()["backends"]["lb/app"]
+        counters: dict[str, Any] = self.counted()["backends"]["lb/app"]
         return counters
 
     def server(self, name: str = "s1") -> dict[str, int]:
@@ -275,22 +364,29 @@ class Lab:
 
     def nothing_held(self) -> bool:
         """Whether no client, no place at a server and no waiting is left over."""
-        stats = self.engine.stats()
+        stats = self.counted()
         return all(not backend["sessions"] and not backend["queue"] for backend in stats["backends"].values()) and all(
             not frontend["connections"] for frontend in stats["frontends"].values()
         )
 
     async def close(self) -> None:
-        for client in self.clients:
-            reset(client.writer)
-        if self.engine.stats()["frontends"]:
-            await until(self.nothing_held)
-        self.engine.close()
-        self.listener.close()
-        for origin in self.origins:
-            await origin.stop()
-        for _turn in range(3):
-            await asyncio.sleep(0)
+        """All that was opened is closed, also where something is held that should not be, which is an AssertionError."""
+        try:
+            for client in self.clients:
+                reset(client.writer)
+            if self.counted()["frontends"]:
+                await until(self.nothing_held)
+        finally:
+            self.engine.close()
+            self.reactor.wake(self.reactor.stop)
+            self._thread.join(5)
+            self.listener.close()
+            for origin in self.origins:
+                await origin.stop()
+            for _turn in range(3):
+                await asyncio.sleep(0)
+        assert not self._thread.is_alive(), "the reactor does not end"
+        self.reactor.dispose()
         problems = [problem for origin in self.origins for problem in origin.problems]
         assert not problems, problems
 

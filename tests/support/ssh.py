@@ -38,10 +38,12 @@ class Hosts:
         for host in list(self._clients):
             self.forget(host)
 
-    def run(self, host: str, command: str, *, sudo: bool = False, check: bool = True, timeout_s: float = _COMMAND_S) -> Result:
-        """Runs a shell command. Raises AssertionError when it fails and ``check``; OSError, SSHException when the host cannot be reached."""
+    def run(self, host: str, command: str, *, sudo: bool = False, check: bool = True, timeout_s: float = _COMMAND_S, given: str = "") -> Result:
+        """Runs a shell command, whose input is ``given``. Raises AssertionError when it fails and ``check``; OSError, SSHException when the host
+        cannot be reached."""
         channel = self.start(host, command, sudo=sudo, timeout_s=timeout_s)
         try:
+            channel.sendall(given.encode())
             channel.shutdown_write()
             # Standard error is read in between by paramiko's own thread, up to the channel's window of 2 MiB.
             stdout = channel.makefile("rb").read().decode(errors="replace")

@@ -1,17 +1,20 @@
-"""Holds the documentation to what exists: the modules' page is current, links resolve, playbooks use options that there are."""
+"""Holds the documentation to what exists: what is written from the options is current, links resolve, playbooks use options that there are."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+
+from plugins.module_utils._model import Frontend
+from tools.docs.modules_page import MODULES as NAMES
+from tools.docs.objects import described, options_of
+from tools.docs.rendered import rendered
+from tools.docs.words import fragment
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -31,18 +34,9 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("!vault", lambda loader, node: loader.construct_scalar(node))
 
 
-def _renderer() -> ModuleType:
-    loader = SourceFileLoader("render_module_docs", str(ROOT / "tools/render_module_docs.py"))
-    spec = spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
-RENDERER = _renderer()
-SHARED: Options = RENDERER.fragment(ROOT)["options"]
-MODULES: dict[str, Options] = {name: {**RENDERER.documentation(ROOT, name)["options"], **SHARED} for name in RENDERER.MODULES}
+WRITTEN = rendered(ROOT)
+SHARED: Options = fragment(ROOT, "node")["options"]
+MODULES: dict[str, Options] = {name: {**options_of(ROOT, name), **SHARED} for name in NAMES}
 
 
 def _paths(options: Options, prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -163,9 +157,18 @@ def _is_valid(path: str, text: str) -> bool:
     return any(not option.get("choices") or value in option["choices"] for option in options)
 
 
-def test_the_page_of_the_modules_is_what_the_script_renders_now() -> None:
-    committed = (ROOT / "docs/reference/modules.md").read_text(encoding="utf-8")
-    assert committed == RENDERER.render(ROOT), "run tools/render_module_docs.py"
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_repeats_the_options_is_as_it_is_written_from_them_now(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == WRITTEN[path], "run make docs"
+
+
+def test_an_option_that_is_declared_and_not_described_is_named(tmp_path: Path) -> None:
+    source = ROOT / "plugins/modules/frontend.py"
+    copy = tmp_path / source.relative_to(ROOT)
+    copy.parent.mkdir(parents=True)
+    copy.write_text(source.read_text(encoding="utf-8").replace("  path_prefix:\n", "  path_prefixes:\n"), encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"frontend\.routes\.path_prefix is declared, but not described"):
+        described(tmp_path, Frontend)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -187,7 +190,7 @@ def test_these_checks_see_what_is_wrong(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "# A page\n[gone](nowhere.md) [here](#a-page) [not here](#b-page) `health_check.intervall` `failback: sometimes` `tandem.lb.nothing`\n"
-        "```yaml\n- tandem.lb.backend: {name: shop, ballance: first}\n- tandem.lb.frontend: {routes: [{hosts: a}], protocol: udp}\n```\n"
+        "```yaml\n- tandem.lb.backend: {name: shop, ballance: first}\n- tandem.lb.frontend: {routes: [{hosts: a}], protocol: sctp}\n```\n"
     )
     assert _broken_links(page) == ["nowhere.md", "#b-page"]
     assert _unknown_spans(page) == ["health_check.intervall", "failback: sometimes", "tandem.lb.nothing"]

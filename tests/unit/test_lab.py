@@ -59,6 +59,12 @@ def test_only_what_is_missing_is_installed_and_nothing_when_all_is_there(bare):
     assert asked(bare) == []
 
 
+def test_what_some_tests_need_besides_is_installed_for_them_alone(bare):
+    apt(bare)
+    ensure_packages(lambda _text: None, {"chromium": "chromium", "certutil": "libnss3-tools"})
+    assert asked(bare)[-1].endswith("--no-install-recommends chromium libnss3-tools")
+
+
 def test_an_installation_that_fails_says_what_apt_said(bare):
     apt(bare, "echo no room >&2", "exit 100")
     with pytest.raises(LabError, match=r"apt-get update -qq failed:\nno room"):
@@ -77,3 +83,13 @@ def test_an_installation_that_hangs_is_ended_with_what_it_has_started(bare, monk
         ensure_packages(lambda _text: None)
     child = (bare.parent / "child").read_text().strip()
     until(lambda: not alive(int(child)))
+
+
+@pytest.mark.parametrize("action", ["up", "down"])
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, monkeypatch, action):
+    monkeypatch.setattr(machines.Lab, "_require_root", lambda _lab: None)
+    monkeypatch.setattr(machines, "ensure_packages", lambda _say: pytest.fail("it has begun"))
+    (tmp_path / "precious").write_text("mine")
+    with pytest.raises(LabError, match="holds what is not a lab's"):
+        getattr(machines.Lab(tmp_path), action)()
+    assert (tmp_path / "precious").read_text() == "mine"

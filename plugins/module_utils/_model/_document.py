@@ -8,25 +8,29 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
-from ._objects import Backend, FloatingIP, Frontend, LoadBalancer
+from ._backend import Backend
+from ._frontend import Frontend
+from ._objects import Certificate, FloatingIP, LoadBalancer, Object
 from ._options import from_stored, secrets_of, to_stored
 from ._problems import ModelError, Problem
 
 SCHEMA = 1
-Object = Union[FloatingIP, LoadBalancer, Backend, Frontend]
 # In the order of reference: what stands earlier does not refer to what stands later.
-KINDS: dict[str, Any] = {cls.KIND: cls for cls in (FloatingIP, LoadBalancer, Backend, Frontend)}
+KINDS: dict[str, type[Object]] = {cls.KIND: cls for cls in (FloatingIP, LoadBalancer, Certificate, Backend, Frontend)}
+# A former release did not write the kinds that came later: of these it has none.
+_FIRST_KINDS = ("floating_ips", "load_balancers", "backends", "frontends")
 
 
 @dataclass(frozen=True)
 class Document:
-    """Generation N of the desired state. Keys are names; those of backends and frontends are LOAD_BALANCER/NAME."""
+    """Generation N of the desired state. Keys are names; those of what a load balancer has are LOAD_BALANCER/NAME."""
 
     generation: int = 0
     floating_ips: Mapping[str, FloatingIP] = field(default_factory=dict)
     load_balancers: Mapping[str, LoadBalancer] = field(default_factory=dict)
+    certificates: Mapping[str, Certificate] = field(default_factory=dict)
     backends: Mapping[str, Backend] = field(default_factory=dict)
     frontends: Mapping[str, Frontend] = field(default_factory=dict)
 
@@ -76,13 +80,23 @@ class Document:
         generation, objects = data.get("generation"), data.get("objects")
         if not isinstance(generation, int) or isinstance(generation, bool) or generation < 0:
             raise ModelError(Problem("document", "generation", generation, "but it is a whole number", _BROKEN))
-        if not isinstance(objects, dict) or set(objects) != set(KINDS):
+        if not isinstance(objects, dict) or not set(_FIRST_KINDS) <= set(objects) <= set(KINDS):
             shown = sorted(objects) if isinstance(objects, dict) else objects
             raise ModelError(Problem("document", "objects", shown, f"but its kinds are {', '.join(KINDS)}", _BROKEN))
-        return Document(generation, **{kind: _read_kind(kind, objects[kind]) for kind in KINDS})
+        return Document(generation, **{kind: _read_kind(kind, objects.get(kind, {})) for kind in KINDS})
 
 
 _BROKEN = "The document is broken; put back a former one from the folder history beside it."
+
+
+def users(document: Document, kind: str, key: str) -> list[str]:
+    """Who refers to an object, as messages name them: the reason why it cannot be removed."""
+    return [describe(of, one) for of in KINDS for one, thing in document.objects(of).items() if (kind, key) in thing.references]
+
+
+def addresses_in_use(document: Document) -> set[str]:
+    """Every address that an object of the document has or names, without prefix lengths."""
+    return {address for kind in KINDS for thing in document.objects(kind).values() for address in thing.known_addresses}
 
 
 def describe(kind: str, key: str) -> str:
@@ -100,3 +114,12 @@ def _read_kind(kind: str, members: Any) -> dict[str, Any]:
             raise ModelError(Problem(describe(kind, key), "key", key, f'but the object\'s own is "{thing.key}"', _BROKEN))
         read[key] = thing
     return read
+
+
+def listen_addresses(document: Document, frontend: Frontend) -> list[str]:
+    """Where a frontend listens: its addresses, or all floating IPs of its load balancer; sorted, without prefix lengths."""
+    if frontend.addresses:
+        return list(frontend.addresses)
+    load_balancer = document.load_balancers.get(frontend.load_balancer)
+    names = load_balancer.floating_ips if load_balancer else ()
+    return sorted(document.floating_ips[name].ip for name in names if name in document.floating_ips)

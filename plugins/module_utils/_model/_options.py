@@ -8,6 +8,7 @@ dataclass (``interval_ms=3000``), and the *stored* form of the document (the dat
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, TypeVar
@@ -18,7 +19,7 @@ from ._values import duration_ms, duration_text, fingerprint
 T = TypeVar("T")
 Reader = Callable[[str], str]
 
-_SECRET = "(hidden)"
+FILE = "_file"  # what the option of a file has after the name of the option that takes its text
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ class Option:
 
     ``read`` turns a given string into its normal form or raises ValueError((rule, way_out)); ``key`` is the field that
     names the members of ``objects``; ``ordered`` says that the order of a list has a meaning; ``inline`` that a name may be given as the options
-    of the object that it names, which ``_change`` takes apart.
+    of the object that it names, which the hooks of its kind take apart. ``shown`` makes of a long public text what people are shown in its place;
+    ``file`` says that the text may be that of a file on the controller, by an option of its own (``certificate_file``), which the controller reads.
+    The value of a ``secret`` becomes its fingerprint, after ``mark``, which says to the store whose it is.
     """
 
     kind: str
@@ -40,6 +43,14 @@ class Option:
     ordered: bool = False
     inline: bool = False
     secret: bool = False
+    mark: str = ""
+    shown: Optional[Callable[[str], Any]] = None
+    file: bool = False
+
+    @property
+    def unsaid(self) -> str:
+        """What messages say in place of a value that nobody is to see, or to read; "" where they say it."""
+        return "(hidden)" if self.secret else "(PEM)" if self.shown else ""
 
 
 def option(kind: str, default: Any = dataclasses.MISSING, **declaration: Any) -> Any:
@@ -64,6 +75,16 @@ def declared(cls: Any) -> list[tuple[str, str, Option, Any]]:
     return rows
 
 
+def offered(cls: Any) -> list[tuple[str, Option, Any]]:
+    """(option name, declaration, default or MISSING) of every option that a user may give, those of files of the controller too."""
+    rows = []
+    for name, _field, declaration, default in declared(cls):
+        rows.append((name, declaration, default))
+        if declaration.file:
+            rows.append((name + FILE, Option("str"), ""))
+    return rows
+
+
 def from_options(
     cls: type[T],
     options: Mapping[str, Any],
@@ -83,11 +104,24 @@ def from_options(
 
 def to_stored(value: Any) -> Any:
     """The plain form of an object (or of a field of one) for JSON, every default written out."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_stored(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, (str, int)):  # nearly always
+        return value
     if isinstance(value, tuple):
         return [to_stored(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: to_stored(getattr(value, name)) for name in _fields_of(type(value))}
     return dict(value) if isinstance(value, Mapping) else value
+
+
+@functools.cache
+def _fields_of(cls: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))
+
+
+@functools.cache
+def _stored_rows(cls: Any) -> dict[str, tuple[Option, Any, Any]]:
+    """(declaration, default or MISSING, its stored form) of every option of ``cls``, by its field."""
+    return {field_name: (declaration, default, to_stored(default)) for _name, field_name, declaration, default in declared(cls)}
 
 
 def from_stored(cls: type[T], data: Any, *, where: str = "") -> T:
@@ -107,6 +141,8 @@ def to_options(value: Any) -> dict[str, Any]:
             shown[name] = to_options(content)
         elif declaration.kind == "objects":
             shown[name] = [to_options(item) for item in content]
+        elif declaration.shown:
+            shown[name] = declaration.shown(content)
         else:
             shown[name] = to_stored(content)
     return shown
@@ -123,9 +159,26 @@ def secrets_of(thing: Any) -> Iterator[str]:
                 yield from secrets_of(member)
 
 
+def public_texts(cls: Any, options: Any) -> Iterator[str]:
+    """The given texts that are too long to be shown, and no secrets."""
+    for name, _field, declaration, _default in declared(cls) if isinstance(options, Mapping) else ():
+        given = options.get(name)
+        if declaration.shown and isinstance(given, str) and "PRIVATE KEY" not in given:
+            yield given
+        elif declaration.kind in ("object", "objects"):
+            for member in given if isinstance(given, list) else (given,):
+                yield from public_texts(declaration.of, member)
+
+
 def argument_spec(cls: Any) -> dict[str, Any]:
-    """Ansible's argument_spec for the options of ``cls``. No defaults: left out means *leave as it is*."""
-    return {name: _argument(declaration) for name, _field, declaration, _default in declared(cls)}
+    """Ansible's argument_spec for the options of ``cls``, with those required that make its key. No defaults: left out means *leave as it is*."""
+    spec = {name: _argument(declaration) for name, declaration, _default in offered(cls)}
+    for name in getattr(cls, "KEY", ()):
+        spec[name]["required"] = True
+    for name, argument in spec.items():
+        if name.endswith("key_path"):
+            argument.setdefault("no_log", False)  # where a key lies is no secret, though Ansible would guess so from the name
+    return spec
 
 
 def _argument(declaration: Option) -> dict[str, Any]:
@@ -142,8 +195,8 @@ def _argument(declaration: Option) -> dict[str, Any]:
     spec: dict[str, Any] = {"type": {"duration": "str", "labels": "dict"}.get(kind, kind)}
     if declaration.choices:
         spec["choices"] = list(declaration.choices)
-    if declaration.secret:
-        spec["no_log"] = True
+    if declaration.unsaid:
+        spec["no_log"] = True  # for the node's log; results may show what is not secret (see ``_resource``)
     return spec
 
 
@@ -163,7 +216,12 @@ class _Place:
 
 def _from_options(cls: Any, options: Mapping[str, Any], have: Any, place: _Place, secrets: dict[str, str]) -> Any:
     rows = declared(cls)
-    unknown = sorted(set(options) - {name for name, *_rest in rows}, key=str)
+    files = {name + FILE for name, _field, declaration, _default in rows if declaration.file}
+    for name in sorted(files & set(options)):
+        if options[name] is not None:
+            way_out = "Run the module by its full name, tandem.lb.*, so that its action plugin does."
+            raise place.inner(name).wrong(options[name], "but the controller has not read it", way_out)
+    unknown = sorted(set(options) - files - {name for name, *_rest in rows}, key=str)
     if unknown:
         raise place.inner(str(unknown[0])).wrong(options[unknown[0]], "but there is no such option", f"Options are: {_names_of(cls)}.")
     values = {}
@@ -213,7 +271,7 @@ def _read(given: Any, have: Any, declaration: Option, place: _Place, secrets: di
         return {str(name): str(text) for name, text in sorted(given.items(), key=str)}
     value = _read_scalar(given, declaration, place)
     if declaration.secret and value:
-        mark = fingerprint(value)
+        mark = declaration.mark + fingerprint(value)
         secrets[mark] = value
         return mark
     return value
@@ -231,7 +289,7 @@ def _read_members(given: Any, have: Any, declaration: Option, place: _Place, sec
         if not isinstance(item, Mapping):
             raise _no_map(item, declaration, _Place(place.where, f"{place.path}[{index}]"))
         name = item.get(key)
-        known = before.get(name) if isinstance(name, str) else None
+        known = before.get(name) if isinstance(name, (str, int)) else None
         inner = _Place(place.where, f"{place.path}[{name or index}]")
         members.append(_from_options(declaration.of, item, known, inner, secrets))
     _refuse_same_key(members, declaration, place)
@@ -258,10 +316,10 @@ def _read_scalar(given: Any, declaration: Option, place: _Place) -> Any:
             raise place.wrong(given, "but it is a whole number", "Give one.")
         return _in_range(given, declaration, place, str)
     if not isinstance(given, str):
-        raise place.wrong(_SECRET if declaration.secret else given, "but it is a text", "Put it in quotes.")
+        raise place.wrong(declaration.unsaid or given, "but it is a text", "Put it in quotes.")
     if declaration.choices and given not in declaration.choices:
         raise place.wrong(given, f"which is none of {', '.join(declaration.choices)}", "Give one of them.")
-    return _called(declaration.read, given, place, secret=declaration.secret) if declaration.read else given
+    return _called(declaration.read, given, place, unsaid=declaration.unsaid) if declaration.read else given
 
 
 def _in_range(value: int, declaration: Option, place: _Place, text: Callable[[int], str]) -> int:
@@ -273,28 +331,32 @@ def _in_range(value: int, declaration: Option, place: _Place, text: Callable[[in
     return value
 
 
-def _called(read: Callable[[Any], Any], given: Any, place: _Place, *, secret: bool = False) -> Any:
+def _called(read: Callable[[Any], Any], given: Any, place: _Place, *, unsaid: str = "") -> Any:
     try:
         return read(given)
     except ValueError as error:
         rule, way_out = error.args
-        raise place.wrong(_SECRET if secret else given, rule, way_out) from None
+        raise place.wrong(unsaid or given, rule, way_out) from None
 
 
 def _from_stored(cls: Any, data: Any, place: _Place) -> Any:
     if not isinstance(data, dict):
         raise place.wrong(data, "but it is an object", "The document is broken; state it again with the modules.")
-    rows = declared(cls)
+    from_former = getattr(cls, "from_former", None)
+    data = from_former(data) if from_former else data
+    rows = _stored_rows(cls)
     # A former release did not write the options that it did not have: they are at their defaults.
-    fields = {field_name: default for _name, field_name, _declaration, default in rows}
-    missing = {name for name in set(fields) - set(data) if fields[name] is dataclasses.MISSING}
-    odd = sorted(missing | (set(data) - set(fields)))
+    missing = {name for name, (_declaration, default, _stored) in rows.items() if name not in data and default is dataclasses.MISSING}
+    odd = sorted(missing | (data.keys() - rows.keys()))
     if odd:
         rule = "which this release does not know" if odd[0] in data else "but it is missing"
         raise place.inner(odd[0]).wrong(data.get(odd[0]), rule, "The document was written by another release; state it again.")
     values = {}
-    for _name, field_name, declaration, default in rows:
-        values[field_name] = _stored_value(data[field_name], declaration, place.inner(field_name)) if field_name in data else default
+    for name, (declaration, default, stored) in rows.items():
+        given = data.get(name, stored)
+        # Most are at their defaults, and need not be looked at again; but true is no 1.
+        as_default = given is stored or (given == stored and type(given) is type(stored))
+        values[name] = default if as_default else _stored_value(given, declaration, place.inner(name))
     return _made(cls, values)
 
 

@@ -20,7 +20,7 @@ class Problem:
 
     def __str__(self) -> str:
         subject = f"{self.where}: " if self.where else ""
-        return f"{subject}{self.option} is {_shown(self.value)}, {self.rule}. {self.way_out}"
+        return readable(f"{subject}{self.option} is {_shown(self.value)}, {self.rule}. {self.way_out}")
 
 
 class ModelError(Exception):
@@ -29,6 +29,11 @@ class ModelError(Exception):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+def readable(text: str) -> str:
+    """The text, with escapes for what no encoding can write, so that whatever is wrong in it can be told."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def known(names: Iterable[str], wanted: str) -> str:
@@ -41,9 +46,14 @@ def known(names: Iterable[str], wanted: str) -> str:
     return f"known are {listed}" + (f'; nearest is "{near[0]}"' if near else "")
 
 
+def plain(value: object) -> str:
+    """A value as a playbook has it: true, not True, and lists without Python's quotes."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"[{', '.join(map(plain, value))}]" if isinstance(value, (list, tuple)) else str(value)
+
+
 def _shown(value: object) -> str:
     if value is None:
         return "not given"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f'"{value}"' if isinstance(value, str) else plain(value)

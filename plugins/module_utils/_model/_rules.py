@@ -1,67 +1,44 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The rules between options and between objects: what a whole document must satisfy before anything is written or loaded."""
+"""The rules between objects: what a whole document must satisfy before anything is written or loaded. Those of one backend or frontend stand
+in ``_backend_rules`` and ``_frontend_rules``.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from typing import Union
 
-from ._document import Document, describe
-from ._objects import Backend, BackendTimeouts, Frontend, FrontendTimeouts, LoadBalancer
+from . import _tls_rules as tls
+from ._backend_rules import check_backend
+from ._document import Document, describe, listen_addresses
+from ._frontend import Frontend
+from ._frontend_rules import check_frontend
+from ._names import is_localhost, is_name
+from ._objects import LoadBalancer
+from ._observe_rules import check_observe
 from ._problems import Problem, known
+from ._texts import unencodable_texts
 from ._values import duration_text, in_pool
 
 
 def check_document(document: Document) -> list[Problem]:
     """Every broken rule of the document; an empty list when it can be used."""
-    problems = list(_floating_ips(document))
+    problems = [*unencodable_texts(document), *_floating_ips(document)]
     for load_balancer in document.load_balancers.values():
         problems += _load_balancer(document, load_balancer)
     problems += _shared_virtual_routers(document)
+    for certificate in document.certificates.values():
+        problems += _unknown_load_balancer(document, describe("certificates", certificate.key), certificate.load_balancer)
+        problems += tls.certificate(certificate)
     for backend in document.backends.values():
-        problems += _backend(document, backend)
+        problems += _unknown_load_balancer(document, describe("backends", backend.key), backend.load_balancer)
+        problems += check_backend(document, backend)
     for frontend in document.frontends.values():
-        problems += _frontend(document, frontend)
+        problems += _unknown_load_balancer(document, describe("frontends", frontend.key), frontend.load_balancer)
+        problems += check_frontend(document, frontend)
     problems += _claims(document)
     problems += _loops(document)
     return problems
-
-
-def listen_addresses(document: Document, frontend: Frontend) -> list[str]:
-    """Where a frontend listens: its addresses, or all floating IPs of its load balancer; sorted, without prefix lengths."""
-    if frontend.addresses:
-        return list(frontend.addresses)
-    load_balancer = document.load_balancers.get(frontend.load_balancer)
-    names = load_balancer.floating_ips if load_balancer else ()
-    return sorted(document.floating_ips[name].ip for name in names if name in document.floating_ips)
-
-
-def users(document: Document, kind: str, key: str) -> list[str]:
-    """Who refers to an object, as messages name them: the reason why it cannot be removed."""
-    if kind == "floating_ips":
-        return [describe("load_balancers", lb.key) for lb in document.load_balancers.values() if key in lb.floating_ips]
-    if kind == "load_balancers":
-        below: list[tuple[str, str]] = [("backends", b.key) for b in document.backends.values() if b.load_balancer == key]
-        below += [("frontends", f.key) for f in document.frontends.values() if f.load_balancer == key]
-        return [describe(*user) for user in below]
-    if kind == "backends":
-        return [describe("frontends", f.key) for f in document.frontends.values() if key in backends_of(f)]
-    return []
-
-
-def addresses_in_use(document: Document) -> set[str]:
-    """Every address that an object of the document has or names, without prefix lengths."""
-    found = {floating_ip.ip for floating_ip in document.floating_ips.values()}
-    found |= {node.address for one in document.load_balancers.values() for node in one.nodes}
-    found |= {server.address for backend in document.backends.values() for server in backend.servers}
-    return found | {address for frontend in document.frontends.values() for address in frontend.addresses}
-
-
-def backends_of(frontend: Frontend) -> set[str]:
-    """The keys of the backends a frontend may choose."""
-    names = {route.backend for route in frontend.routes} | ({frontend.default_backend} - {""})
-    return {f"{frontend.load_balancer}/{name}" for name in names}
 
 
 def _floating_ips(document: Document) -> Iterator[Problem]:
@@ -108,7 +85,9 @@ def _load_balancer(document: Document, load_balancer: LoadBalancer) -> Iterator[
                     "A floating IP serves one load balancer: take it from the other first.",
                 )
     yield from _nodes(document, load_balancer, where)
+    yield from _track(load_balancer, where)
     yield from _heartbeat(load_balancer, where)
+    yield from check_observe(document, load_balancer)
 
 
 def _nodes(document: Document, load_balancer: LoadBalancer, where: str) -> Iterator[Problem]:
@@ -142,6 +121,17 @@ def _nodes(document: Document, load_balancer: LoadBalancer, where: str) -> Itera
             rule,
             "Give the node's own address, which stays with it.",
         )
+
+
+def _track(load_balancer: LoadBalancer, where: str) -> Iterator[Problem]:
+    for script in load_balancer.track.scripts:
+        if script.timeout_ms > script.interval_ms:
+            rule = f"which is longer than its interval, {duration_text(script.interval_ms)}"
+            option = f"track.scripts[{script.name}].timeout"
+            yield Problem(where, option, duration_text(script.timeout_ms), rule, "Give a shorter timeout or a longer interval.")
+    if load_balancer.track.gateway in {node.address for node in load_balancer.nodes}:
+        rule = "which is a node's own address"
+        yield Problem(where, "track.gateway", load_balancer.track.gateway, rule, "Give the address of a router that both nodes need.")
 
 
 def _heartbeat(load_balancer: LoadBalancer, where: str) -> Iterator[Problem]:
@@ -197,119 +187,21 @@ def _unknown_load_balancer(document: Document, where: str, name: str) -> Iterato
         )
 
 
-def _backend(document: Document, backend: Backend) -> Iterator[Problem]:
-    where = describe("backends", backend.key)
-    yield from _unknown_load_balancer(document, where, backend.load_balancer)
-    for server in backend.servers:
-        if not (server.port or backend.port):
-            rule = "and the backend has no port either"
-            yield Problem(where, f"servers[{server.name}].port", None, rule, "Give the backend's port, or the server's.")
-    check = backend.health_check
-    if check.type != "none" and check.timeout_ms > check.interval_ms:
-        rule = f"but it must not be longer than health_check.interval ({duration_text(check.interval_ms)})"
-        way_out = "Give a shorter timeout or a longer interval."
-        yield Problem(where, "health_check.timeout", duration_text(check.timeout_ms), rule, way_out)
-    if check.expect_body and (check.type != "http" or check.method == "HEAD"):
-        rule = f"but a check of type {check.type} with method {check.method} sees no body"
-        yield Problem(
-            where,
-            "health_check.expect_body",
-            check.expect_body,
-            rule,
-            "Use type: http with method: GET, or leave it out.",
-        )
-    if backend.sticky.type == "cookie" and backend.protocol == "tcp":
-        rule = "but a TCP backend sees no cookies"
-        yield Problem(where, "sticky.type", "cookie", rule, "Use sticky type: source, or protocol: http.")
-    if backend.sticky.type == "source" and not backend.sticky.ttl_ms:
-        yield Problem(where, "sticky.ttl", "0ms", "but bindings by source end after an idle time", 'Give one, such as "30m".')
-    if backend.protocol == "tcp":
-        yield from _timeouts_of_http(where, backend.timeouts, "server")
-
-
-def _frontend(document: Document, frontend: Frontend) -> Iterator[Problem]:
-    where = describe("frontends", frontend.key)
-    yield from _unknown_load_balancer(document, where, frontend.load_balancer)
-    if not frontend.default_backend and not frontend.routes:
-        yield Problem(
-            where,
-            "default_backend",
-            None,
-            "and there are no routes either",
-            "Name the backend that takes the requests.",
-        )
-    if frontend.protocol == "tcp":
-        yield from _options_of_http(frontend, where)
-    named = [(f"routes[{index}].backend", route.backend) for index, route in enumerate(frontend.routes)]
-    named += [("default_backend", frontend.default_backend)] if frontend.default_backend else []
-    for option, name in named:
-        yield from _referred_backend(document, frontend, where, option, name)
-    yield from _shared_cookies(document, frontend)
-    if frontend.load_balancer in document.load_balancers and not listen_addresses(document, frontend):
-        rule = f"and {describe('load_balancers', frontend.load_balancer)} has no floating IPs"
-        yield Problem(where, "addresses", None, rule, "Give the load balancer a floating IP, or the frontend an address.")
-
-
-def _options_of_http(frontend: Frontend, where: str) -> Iterator[Problem]:
-    """What a TCP frontend was given that works with requests only: an option that does nothing would be taken for one that does."""
-    if frontend.routes:
-        rule = "but a TCP frontend sees neither host nor path"
-        yield Problem(where, "routes", f"{len(frontend.routes)} routes", rule, "Use default_backend, or protocol: http.")
-    if frontend.forwarded_for != Frontend.forwarded_for:
-        rule = "but TCP has no fields to name the client in"
-        yield Problem(where, "forwarded_for", frontend.forwarded_for, rule, f"Use protocol: http, or the default ({Frontend.forwarded_for}).")
-    if frontend.access_log == "common":
-        rule = "but the Common Log Format is one of HTTP requests"
-        yield Problem(where, "access_log", "common", rule, "Use access_log: json, which writes a line for each session, or none.")
-    yield from _timeouts_of_http(where, frontend.timeouts, "client", "request", "keepalive")
-
-
-def _timeouts_of_http(where: str, timeouts: Union[BackendTimeouts, FrontendTimeouts], *names: str) -> Iterator[Problem]:
-    for name in names:
-        given, default = (duration_text(getattr(one, f"{name}_ms")) for one in (timeouts, type(timeouts)()))
-        if given != default:
-            rule = "but it is the backend's timeouts.tunnel that ends a TCP session without traffic"
-            yield Problem(where, f"timeouts.{name}", given, rule, f"Set that one instead, and this one to its default ({default}).")
-
-
-def _referred_backend(document: Document, frontend: Frontend, where: str, option: str, name: str) -> Iterator[Problem]:
-    backend = document.backends.get(f"{frontend.load_balancer}/{name}")
-    if backend is None:
-        names = [b.name for b in document.backends.values() if b.load_balancer == frontend.load_balancer]
-        rule = f'but load balancer "{frontend.load_balancer}" has no such backend; {known(names, name)}'
-        yield Problem(where, option, name, rule, "Add a task with tandem.lb.backend before this one, or correct the name.")
-    elif backend.protocol != frontend.protocol:
-        rule = f"whose protocol is {backend.protocol}, while the frontend's is {frontend.protocol}"
-        yield Problem(where, option, name, rule, "Give both the same protocol.")
-
-
-def _shared_cookies(document: Document, frontend: Frontend) -> Iterator[Problem]:
-    """Two backends behind one frontend that bind clients by a cookie of the same name, so that each undoes what the other did."""
-    holders: dict[str, str] = {}
-    for key in sorted(backends_of(frontend) & set(document.backends)):
-        sticky = document.backends[key].sticky
-        if sticky.type == "cookie" and sticky.cookie_name:
-            first = holders.setdefault(sticky.cookie_name, key)
-            if first != key:
-                rule = f"which {describe('backends', first)} uses too, behind the same {describe('frontends', frontend.key)}"
-                way_out = "Give each its own, or leave it out."
-                yield Problem(describe("backends", key), "sticky.cookie_name", sticky.cookie_name, rule, way_out)
-
-
 def _claims(document: Document) -> Iterator[Problem]:
     """Two enabled frontends on one address and port; the unspecified address claims the port on all of its family."""
-    claims: list[tuple[int, str, str]] = []
+    claims: list[tuple[tuple[bool, int], str, str]] = []
     for key, frontend in sorted(document.frontends.items()):
         if not frontend.enabled:
             continue
-        mine = [(frontend.port, address, key) for address in listen_addresses(document, frontend)]
+        # UDP has ports of its own.
+        mine = [((frontend.protocol == "udp", frontend.port), address, key) for address in listen_addresses(document, frontend)]
         for port, address, _key in mine:
             for other in (claim[2] for claim in claims if claim[0] == port and _overlap(claim[1], address)):
-                rule = f"which {describe('frontends', other)} listens on already ({_endpoint(address, port)})"
+                rule = f"which {describe('frontends', other)} listens on already ({_endpoint(address, frontend.port)})"
                 yield Problem(
                     describe("frontends", key),
                     "port",
-                    port,
+                    frontend.port,
                     rule,
                     "Give another port or other addresses, or disable one of them.",
                 )
@@ -319,17 +211,31 @@ def _claims(document: Document) -> Iterator[Problem]:
 def _loops(document: Document) -> Iterator[Problem]:
     """Servers that are frontends of their own load balancer: a request would come back for ever."""
     for key, frontend in sorted(document.frontends.items()):
-        if not frontend.enabled or frontend.load_balancer not in document.load_balancers:
-            continue
-        own, wild = _own_addresses(document, frontend)
+        own = OwnPlaces(document, frontend)
         for backend in document.backends.values():
-            if backend.load_balancer != frontend.load_balancer:
+            if backend.load_balancer != frontend.load_balancer or (backend.protocol == "udp") != (frontend.protocol == "udp") or not own.port:
                 continue
             for server in backend.servers:
-                if (server.port or backend.port) == frontend.port and (server.address in own or (wild and _is_loopback(server.address, wild))):
-                    rule = f"where {describe('frontends', key)} of the same load balancer listens ({_endpoint(server.address, frontend.port)})"
-                    way_out = "Give the server's own address and port, or disable that frontend."
-                    yield Problem(describe("backends", backend.key), f"servers[{server.name}].address", server.address, rule, way_out)
+                if (server.port or backend.port) != own.port or not own.holds(server.address):
+                    continue
+                rule = f"where {describe('frontends', key)} of the same load balancer listens ({_endpoint(server.address, frontend.port)})"
+                way_out = "Give the server's own address and port, or disable that frontend."
+                yield Problem(describe("backends", backend.key), f"servers[{server.name}].address", server.address, rule, way_out)
+
+
+class OwnPlaces:
+    """Where a frontend listens, as far as the document tells: there no server of its load balancer may be. ``port`` 0: it does not listen."""
+
+    def __init__(self, document: Document, frontend: Frontend) -> None:
+        self.frontend = frontend
+        self.port = frontend.port if frontend.enabled and frontend.load_balancer in document.load_balancers else 0
+        self._addresses, self._wild = _own_addresses(document, frontend) if self.port else (set(), set())
+
+    def holds(self, address: str) -> bool:
+        """``address``: an IP address, or a host name, of which is known only whether it is this host's own."""
+        if is_name(address):
+            return is_localhost(address) and any(self.holds(loopback) for loopback in ("127.0.0.1", "::1"))
+        return address in self._addresses or (bool(self._wild) and _is_loopback(address, self._wild))
 
 
 def _own_addresses(document: Document, frontend: Frontend) -> tuple[set[str], set[int]]:

@@ -12,23 +12,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from .. import json_slices
 from .._paths import socket_address
 from ..log import say
+from .answers import send
 
 _HEAD_BYTES_MAX = 16384
 _BODY_BYTES_MAX = 1024 * 1024
 _REQUEST_S_MAX = 10.0
 _CLIENTS_MAX = 256
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    408: "Request Timeout",
-    409: "Conflict",
-    413: "Content Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
 
 Answer = Union[dict[str, Any], AsyncGenerator[dict[str, Any], None]]
 Handler = Callable[[dict[str, Any]], Awaitable[Answer]]
@@ -177,10 +169,8 @@ async def _send_error(writer: asyncio.StreamWriter, status: int, message: str, p
 
 
 async def _send(writer: asyncio.StreamWriter, status: int, answer: dict[str, Any]) -> None:
-    content = json.dumps(answer, sort_keys=True).encode()
-    head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
-    writer.write(head.encode() + content)
-    await writer.drain()
+    # An answer may be megabytes: it is written in a thread.
+    await send(writer, status, "application/json", await asyncio.get_running_loop().run_in_executor(None, json_slices.dumps, answer))
 
 
 async def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: AsyncGenerator[dict[str, Any], None]) -> None:

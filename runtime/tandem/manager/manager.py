@@ -1,4 +1,4 @@
-"""Starts proxy and keepalive in one process group, starts again what dies, and stops both in order.
+"""Starts proxy and keepalive in one process group, and forward where there is something for it to do; starts again what dies, and stops all in order.
 
 Nothing is ever signalled that is not the very process that a pid file names.
 """
@@ -23,10 +23,12 @@ from .._paths import Paths
 from .._process import recorded, start_time, write_pid_file
 from ..release import program_command
 
-SERVICES = ("proxy", "keepalive")
+SERVICES = ("proxy", "forward", "keepalive")
 _START_S = 20.0
+_ANSWER_S = 10.0  # the status of a large document takes a while
 _LOCK_S = 2.0
-_STOP_S = {"keepalive": 5.0, "proxy": 10.0}
+_STOP_S = {"keepalive": 5.0, "forward": 10.0, "proxy": 10.0}
+_WANTED_S = 0.25  # between two looks whether forward is wanted, while it is not
 _BACKOFF_MIN_S, _BACKOFF_MAX_S, _LIFE_S = 0.05, 5.0, 10.0
 _LOG_BYTES_MAX = 10 * 1024 * 1024
 _POLL_S = 0.02
@@ -37,7 +39,7 @@ def main(paths: Paths, action: str) -> int:
 
 
 def start(paths: Paths) -> int:
-    """Starts the manager in the background and returns when both services answer; 1, with the end of their logs, when they do not."""
+    """Starts the manager in the background and returns when both answer, the proxy with workers; 1, with the end of their logs, when they do not."""
     if recorded(paths.manager_pid) is not None:
         return _wait_until_answering(paths, None)
     try:
@@ -52,7 +54,7 @@ def start(paths: Paths) -> int:
 
 
 def wait(paths: Paths) -> int:
-    """Returns when both services answer, whoever started them."""
+    """Returns when both services answer, the proxy with workers, whoever started them."""
     return _wait_until_answering(paths, None)
 
 
@@ -156,7 +158,11 @@ class _Manager:
 
     def _nap_s(self) -> float:
         now = time.monotonic()
-        return min([max(0.0, child.due - now) for child in self._children.values() if child.process is None] + [1.0])
+        idle = [child for child in self._children.values() if child.process is None]
+        return min([max(0.0, child.due - now) if self._wants(child) else _WANTED_S for child in idle] + [1.0])
+
+    def _wants(self, child: _Child) -> bool:
+        return child.name != "forward" or self._paths.forward_wanted.exists()
 
     def _tend(self, child: _Child) -> None:
         now = time.monotonic()
@@ -164,8 +170,10 @@ class _Manager:
             ended = child.process.poll()
             if ended is None:
                 return
-            self._put_off(child, now, f"ended unasked (status {ended})")
-        if now >= child.due:
+            if self._wants(child):
+                self._put_off(child, now, f"ended unasked (status {ended})")
+            child.process = None
+        if now >= child.due and self._wants(child):
             try:
                 self._launch(child, now)
             except OSError as error:
@@ -189,7 +197,7 @@ class _Manager:
             print(f"warning: {child.name} (process {child.process.pid}) is not written down: {error}", file=sys.stderr, flush=True)
 
     def _stop_all(self) -> None:
-        """keepalive first, which hands the floating IPs over; then the proxy, which lets its clients finish."""
+        """keepalive first, which hands the floating IPs over; forward, which takes its table away; then the proxy, which lets its clients finish."""
         for name in reversed(SERVICES):
             child = self._children[name]
             if child.process is not None:
@@ -252,10 +260,11 @@ def _wait_until_answering(paths: Paths, process: Optional[subprocess.Popen[bytes
         up = process is None or recorded(paths.manager_pid) is not None
         for name, path in list(waiting.items()) if up else ():
             try:
-                Client(path, 2.0).status()
-                del waiting[name]
+                told = Client(path, _ANSWER_S).status()
             except (NotRunning, Refused):
                 continue
+            if told.get("workers") != []:  # without any it does not serve yet, and cannot say what they run
+                del waiting[name]
         # One that ended because another was started at the same moment leaves the waiting to us.
         ended = process is not None and process.poll() is not None and recorded(paths.manager_pid) is None
         if waiting and (time.monotonic() > deadline or ended):

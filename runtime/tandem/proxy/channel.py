@@ -5,17 +5,16 @@ What does not fit in a packet (documents, counters) travels as a descriptor of a
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Optional
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Optional, Protocol
 
 _PACKET_BYTES_MAX = 65536
-_DESCRIPTORS_MAX = 16
+DESCRIPTORS_MAX = 16
 _QUEUE_MAX = 10_000
 
 Message = dict[str, Any]
@@ -25,12 +24,26 @@ class ChannelBroken(Exception):
     """The other side is gone, or takes nothing any more."""
 
 
+class Loop(Protocol):
+    """What the channel needs of the loop it is in: asyncio's has it, and ``worker`` makes it of a reactor."""
+
+    def add_reader(self, fd: int, callback: Callable[[], None], /) -> object: ...
+
+    def remove_reader(self, fd: int, /) -> object: ...
+
+    def add_writer(self, fd: int, callback: Callable[[], None], /) -> object: ...
+
+    def remove_writer(self, fd: int, /) -> object: ...
+
+    def call_soon(self, callback: Callable[[], None], /) -> object: ...
+
+
 class Channel:
     """One end. ``on_message(message, descriptors)`` gets each packet; ``on_end()`` is called once, when the other side is gone."""
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         sock: socket.socket,
         on_message: Callable[[Message, list[int]], None],
         on_end: Callable[[], None],
@@ -46,12 +59,17 @@ class Channel:
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         """Sends, or queues while the other side is busy. The descriptors are duplicated and stay the caller's."""
         packet = json.dumps(message, separators=(",", ":")).encode()
-        if len(packet) > _PACKET_BYTES_MAX or len(descriptors) > _DESCRIPTORS_MAX:
+        if len(packet) > _PACKET_BYTES_MAX or len(descriptors) > DESCRIPTORS_MAX:
             raise AssertionError("a packet too large: attach it with share()")
         if len(self._waiting) >= _QUEUE_MAX:
             raise ChannelBroken("the other side of the channel takes nothing any more")
         self._waiting.append((packet, [os.dup(descriptor) for descriptor in descriptors]))
         self._writable()
+
+    @property
+    def waiting(self) -> int:
+        """How many packets the other side has not taken yet."""
+        return len(self._waiting)
 
     def close(self) -> None:
         if self._sock.fileno() >= 0:
@@ -84,7 +102,7 @@ class Channel:
             if self._sock.fileno() < 0:
                 return
             try:
-                packet, descriptors, flags, _address = socket.recv_fds(self._sock, _PACKET_BYTES_MAX, _DESCRIPTORS_MAX)
+                packet, descriptors, flags, _address = socket.recv_fds(self._sock, _PACKET_BYTES_MAX, DESCRIPTORS_MAX)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
@@ -114,9 +132,14 @@ def _read(packet: bytes) -> Optional[Message]:
 
 def share(content: Any) -> int:
     """JSON in anonymous memory; the descriptor is the caller's to close."""
+    return in_memory([json.dumps(content, separators=(",", ":")).encode()])
+
+
+def in_memory(pieces: Iterable[bytes]) -> int:
+    """``share`` for what is JSON already."""
     descriptor = os.memfd_create("tandem", os.MFD_CLOEXEC)
     with os.fdopen(os.dup(descriptor), "wb") as memory:
-        memory.write(json.dumps(content, separators=(",", ":")).encode())
+        memory.writelines(pieces)
     return descriptor
 
 

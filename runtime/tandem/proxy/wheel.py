@@ -6,7 +6,8 @@ put back. (After Varghese and Lauck, "Hashed and hierarchical timing wheels", 19
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Optional
 
 TICK_S = 0.025
 NEVER = float("inf")
@@ -24,15 +25,25 @@ class Timed:
     def expired(self, now: float) -> None:
         raise NotImplementedError
 
+    def failed(self, error: Exception) -> None:
+        """Something that was called of it raised: a mistake in the program, which is to end this entry's work and no other's."""
+
 
 class Wheel:
-    """Deadlines in seconds of one clock; they fire at most two ticks late, and never early."""
+    """Deadlines in seconds of one clock; they fire at most two ticks late, and never early.
 
-    def __init__(self, now: float) -> None:
+    ``on_error(entry, error)`` gets what an entry's ``expired`` raises, so that no other loses its deadline; without it, it is raised at the end.
+    """
+
+    def __init__(self, now: float, on_error: Optional[Callable[[Timed, Exception], None]] = None) -> None:
+        self._on_error = on_error
         self._slots: dict[int, dict[Timed, None]] = {}  # dicts as ordered sets
         self._next = int(now / TICK_S)
 
     def set(self, entry: Timed, deadline: float) -> None:
+        if entry.slot and deadline >= entry.deadline:
+            entry.deadline = deadline  # the slot that it is in comes by no later, and then it is put off
+            return
         entry.deadline = deadline
         if deadline == NEVER:
             return
@@ -53,10 +64,25 @@ class Wheel:
         else:
             due = range(self._next, last + 1)
         self._next = last + 1
+        failure: Optional[Exception] = None
         for slot in due:
             for entry in self._slots.pop(slot, ()):
                 if entry.slot == slot:  # else it was cleared or moved by one that fired before it
-                    self._fire(entry, now)
+                    try:
+                        self._fire(entry, now)
+                    except Exception as error:  # noqa: BLE001 - the others are due all the same
+                        if self._on_error is None:
+                            failure = error
+                        else:
+                            self._on_error(entry, error)
+        if failure is not None:
+            raise failure
+
+    def until_due(self, now: float, most_s: float) -> float:
+        """Seconds until ``advance`` has something to look at; ``most_s`` at most."""
+        if not self._slots:
+            return most_s
+        return min(max(min(self._slots) * TICK_S - now, 0.0), most_s)
 
     def _fire(self, entry: Timed, now: float) -> None:
         entry.slot = 0

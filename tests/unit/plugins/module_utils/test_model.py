@@ -62,7 +62,7 @@ def test_the_digest_does_not_depend_on_the_generation():
 
 def test_every_default_is_written_out():
     stored = document(vip(), edge(), shop(), web()).to_stored()["objects"]
-    assert stored["frontends"]["edge/web"]["timeouts"] == {"client_ms": 30000, "request_ms": 10000, "keepalive_ms": 60000}
+    assert stored["frontends"]["edge/web"]["timeouts"] == {"client_ms": 30000, "request_ms": 10000, "keepalive_ms": 60000, "tarpit_ms": 10000}
     assert stored["backends"]["edge/shop"]["servers"][0]["weight"] == 1
 
 
@@ -83,11 +83,12 @@ def test_a_server_keeps_its_options_when_its_address_changes():
     assert (after.servers[0].address, after.servers[0].weight) == ("192.0.2.99", 5)
 
 
-def test_the_order_of_servers_counts_for_first_alone():
+def test_the_order_of_servers_counts_for_first_and_for_one_backup_after_the_other_alone():
     one = {"name": "a", "address": "192.0.2.21"}
     two = {"name": "b", "address": "192.0.2.22"}
     assert shop(servers=[two, one]) == shop(servers=[one, two])
     assert shop(servers=[two, one], balance="first") != shop(servers=[one, two], balance="first")
+    assert shop(servers=[two, one], use_all_backups=False) != shop(servers=[one, two], use_all_backups=False)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,10 @@ def test_durations_are_numbers_with_a_unit_or_seconds(given, milliseconds):
         (lambda: shop(timeouts={"connect": "soon"}), 'timeouts.connect is "soon", which is not a duration'),
         (lambda: shop(timeouts={"connect": "9" * 400}), "which is not a duration"),
         (lambda: shop(timeouts={"connect": "0.0001"}), "finer than a millisecond"),
-        (lambda: shop(servers=[{"name": "a", "address": "db.example.com"}]), "servers[a].address"),
+        (
+            lambda: shop(servers=[{"name": "a", "address": "db.example.com:80"}]),
+            "which is not an IP address. Give an IPv4 or IPv6 address, or a host name",
+        ),
         (lambda: shop(servers=[{"name": "a", "address": "192.0.2.1", "port": 70000}]), "outside 0 to 65535"),
         (lambda: shop(servers=[{"name": "a", "address": "::1"}, {"name": "a", "address": "::2"}]), "the name of two members"),
         (lambda: shop(balance="fastest"), "none of roundrobin, leastconn"),
@@ -137,6 +141,12 @@ def test_durations_are_numbers_with_a_unit_or_seconds(given, milliseconds):
         (lambda: web(addresses=["224.0.0.18"]), "which no host can hold"),
         (lambda: vip(name="-x"), "which is not a name"),
         (lambda: edge(heartbeat={"interval": "1ms"}), "outside 50ms to 40s"),
+        (lambda: edge(track={"interfaces": ["eth0/1"]}), "which is no name of an interface"),
+        (lambda: edge(track={"gateway": "router"}), "router"),
+        (lambda: edge(notify=[{"name": "mail", "command": "/bin/mail", "events": ["rain"]}]), "which is no event"),
+        (lambda: edge(track={"scripts": [{"name": "disk", "command": "probe"}]}), "does not begin with the whole path of a program"),
+        (lambda: edge(track={"scripts": [{"name": "disk", "command": "/bin/sh -c 'x"}]}), "cannot be split into words"),
+        (lambda: edge(track={"scripts": [{"name": "disk", "command": "/a"}, {"name": "disk", "command": "/b"}]}), "disk"),
     ],
 )
 def test_a_wrong_value_is_refused_with_option_value_rule_and_way_out(make, said):
@@ -169,11 +179,16 @@ def test_a_secret_is_named_by_fingerprint_and_never_shown():
         ([vip(), edge(), web(default_backend="shopp"), shop()], 'nearest is "shop"'),
         ([vip(), edge(), shop(), web(default_backend="")], "there are no routes either"),
         ([vip(), edge(), shop(protocol="tcp"), web()], "whose protocol is tcp, while the frontend's is http"),
-        ([vip(), edge(), shop(protocol="tcp"), web(protocol="tcp", routes=[{"backend": "shop"}])], "neither host nor path"),
+        (
+            [vip(), edge(), shop(protocol="tcp"), web(protocol="tcp", routes=[{"backend": "shop", "host": "a.test"}])],
+            "a TCP frontend sees no requests",
+        ),
         ([vip(), edge(), shop(protocol="tcp", timeouts={"server": "1m"})], 'timeouts.server is "1m"'),
         ([vip(), edge(), shop(protocol="tcp", sticky={"type": "cookie"})], "sees no cookies"),
+        ([vip(), edge(), shop(slow_start="1m", balance="source")], 'slow_start is "1m", but with balance: source each step would'),
+        ([vip(), edge(), shop(slow_start="1m", balance="first")], "does not look at weights"),
+        ([vip(), edge(), shop(use_all_backups=False)], "use_all_backups is false, but no server is a backup"),
         ([vip(), edge(), shop(port=0)], "the backend has no port either"),
-        ([vip(), edge(), shop(health_check={"timeout": "5s"})], "longer than health_check.interval (3s)"),
         ([vip(), edge(), shop(), web(), web(name="web2")], 'which frontend "edge/web" listens on already (192.0.2.100:80)'),
         ([vip(), edge(), shop(), web(), web(name="web2", addresses=["0.0.0.0"])], "listens on already"),
         ([vip(), vip("other")], 'which floating IP "other" has already'),
@@ -181,6 +196,11 @@ def test_a_secret_is_named_by_fingerprint_and_never_shown():
         ([vip(), edge(heartbeat={"transport": "udp"})], "heartbeats over UDP are authenticated"),
         ([vip(), edge(heartbeat={"key": "correct horse battery"})], "VRRPv3 carries no authentication"),
         ([vip(), edge(heartbeat={"interval": "305ms"})], "steps of 10 ms"),
+        ([vip(), edge(track={"gateway": "192.0.2.11"})], "track.gateway is"),
+        (
+            [vip(), edge(track={"scripts": [{"name": "disk", "command": "/a", "interval": "1s", "timeout": "2s"}]})],
+            'track.scripts[disk].timeout is "2s", which is longer than its interval, 1s',
+        ),
         ([edge(floating_ips=[]), shop(), web()], "has no floating IPs"),
         ([vip(address="192.0.2.11/24"), edge()], "which is a floating IP of this load balancer"),
         ([shop()], 'load_balancer is "edge", but there is no such load balancer'),
@@ -195,6 +215,10 @@ def test_a_rule_between_objects_is_told_with_its_way_out(objects, said):
     ("options", "said"),
     [
         ({"forwarded_for": "none"}, 'forwarded_for is "none", but TCP has no fields'),
+        ({"trusted_proxies": ["192.0.2.0/24"]}, "trusted_proxies is [192.0.2.0/24], but TCP has no fields that"),
+        ({"via": False}, "via is false, but TCP has no fields to name the proxy in. Use protocol: http, or the default (true)."),
+        ({"header_underscores": "pass"}, 'header_underscores is "pass", but TCP has no fields'),
+        ({"upgrades": []}, "upgrades is [], but TCP passes bytes, whatever they switch to. Use protocol: http, or the default ([websocket])."),
         ({"access_log": "common"}, 'access_log is "common", but the Common Log Format is one of HTTP requests'),
         ({"timeouts": {"client": "1m"}}, "but it is the backend's timeouts.tunnel that ends a TCP session"),
         ({"timeouts": {"request": "1s"}}, "and this one to its default (10s)."),
@@ -289,6 +313,8 @@ def test_the_argument_spec_has_no_defaults_and_hides_secrets():
     assert spec["heartbeat"]["options"]["interval"] == {"type": "str"}
     assert "default" not in json.dumps(spec)
     assert model.argument_spec(model.Backend)["servers"]["options"]["name"]["required"] is True
+    required = {name for name, argument in model.argument_spec(model.Backend).items() if argument.get("required")}
+    assert required == {"load_balancer", "name"}
 
 
 def test_what_a_former_release_did_not_write_is_at_its_default():
@@ -322,3 +348,24 @@ def test_a_pool_that_is_none_is_refused_with_a_way_out(wrong):
     with pytest.raises(ValueError, match="which") as refusal:
         model.pool(wrong)
     assert len(refusal.value.args) == 2
+
+
+WRITTEN = {
+    "::FFFF:192.0.2.21": "::ffff:192.0.2.21",
+    "::ffff:c000:215": "::ffff:192.0.2.21",
+    "fe80::1%eth0": "fe80::1%eth0",
+    "2001:DB8::1": "2001:db8::1",
+}
+
+
+@pytest.mark.parametrize(("given", "shown"), WRITTEN.items())
+def test_an_address_is_shown_as_people_write_it(given, shown):
+    assert model.from_options(model.Server, {"name": "a", "address": given}).address == shown
+    assert model.from_options(model.FloatingIP, {"name": "a", "address": "::ffff:c000:215/120"}).address == "::ffff:192.0.2.21/120"
+    assert model.from_options(model.Route, {"backend": "a", "host": "[::ffff:c000:215]"}).host == "[::ffff:192.0.2.21]"
+
+
+@pytest.mark.parametrize("address", ["fe80::1/64", "fe80::1%eth0/64", "::ffff:224.0.0.1/120"])
+def test_a_floating_ip_is_an_address_that_clients_elsewhere_can_reach(address):
+    with pytest.raises(model.ModelError, match=r"clients elsewhere cannot reach it|no host can hold"):
+        model.from_options(model.FloatingIP, {"name": "a", "address": address})

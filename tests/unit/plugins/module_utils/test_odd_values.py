@@ -10,11 +10,14 @@ import pytest
 
 from tandem import _model as model
 from tandem._model._options import from_stored
+from tests.support.certificates import issued
 
 NODE = {"node": "lb-a", "address": "192.0.2.11"}
+SHOP = issued("shop.example.com", ("shop.example.com",))
 STATED = {
     model.FloatingIP: {"name": "vip", "address": "192.0.2.100/24"},
     model.LoadBalancer: {"name": "edge", "master": NODE, "backup": {**NODE, "node": "lb-b"}},
+    model.Certificate: {"load_balancer": "edge", "name": "shop", "certificate": SHOP.pem, "private_key": SHOP.key},
     model.Backend: {"load_balancer": "edge", "name": "shop", "port": 80, "servers": [{"name": "a", "address": "192.0.2.21"}]},
     model.Frontend: {"load_balancer": "edge", "name": "web", "port": 80, "routes": [{"backend": "shop"}]},
 }
@@ -91,3 +94,48 @@ def test_a_map_whose_options_have_no_default_is_not_cleared(empty, had):
 def test_a_secret_of_a_wrong_type_is_not_shown():
     with pytest.raises(model.ModelError, match=r'heartbeat\.key is "\(hidden\)"'):
         model.from_options(model.LoadBalancer, {**STATED[model.LoadBalancer], "heartbeat": {"key": ["correct horse battery"]}})
+
+
+HALF = "a \ud800 b"
+FREE = [
+    (model.FloatingIP, "interface"),
+    (model.FloatingIP, "labels"),
+    (model.LoadBalancer, "description"),
+    (model.Backend, "health_check.expect_body"),
+]
+
+
+@pytest.mark.parametrize(("cls", "option"), FREE, ids=lambda value: value if isinstance(value, str) else value.KIND)
+def test_a_text_that_no_encoding_can_write_is_a_problem_of_the_document(cls, option):
+    value = {"labels": {"site": HALF}}.get(option, HALF)
+    name, _dot, inner = option.partition(".")
+    options = {**STATED[cls], name: {inner: value} if inner else value}
+    document = model.Document().with_object(model.from_options(cls, options))
+    told = [str(problem) for problem in model.check_document(document)]
+    assert any(option in one and "\\ud800" in one and "half of a surrogate pair" in one for one in told), told
+    assert "\n".join(told).encode()
+
+
+def test_every_option_that_may_be_any_text_is_looked_at():
+    texts = {cls: model.from_options(cls, STATED[cls]) for cls in STATED}
+    for cls, thing in texts.items():
+        stored = model.to_stored(thing)
+        for path in places(stored):
+            at = stored
+            for key in path:
+                at = at[key]
+            if isinstance(at, str):
+                try:
+                    document = model.Document().with_object(from_stored(cls, with_value(stored, path, HALF)))
+                except model.ModelError:
+                    continue
+                assert "surrogate" in "".join(str(problem) for problem in model.check_document(document)), (cls, path)
+
+
+def test_whatever_a_task_gives_is_refused_where_no_encoding_can_write_it_without_showing_the_rest():
+    given = {"prefix": HALF, "labels": {HALF: "x"}, "servers": [{"name": HALF}], "heartbeat": {"key": f"correct horse battery {HALF}"}, "port": 80}
+    with pytest.raises(model.ModelError) as refused:
+        model.refuse_unencodable(given)
+    assert [problem.option for problem in refused.value.problems] == ["prefix", r"labels.a \ud800 b", "servers[0].name", "heartbeat.key"]
+    assert "horse" not in str(refused.value)
+    model.refuse_unencodable({"description": "\U0001f40e", "port": 80, "servers": [None]})

@@ -7,9 +7,13 @@ import dataclasses
 from plugins.module_utils import _model as model
 from plugins.module_utils._change import all_removed, all_stated
 from plugins.module_utils._plan import diff, plan
-from tests.support.objects import ALL, BACKEND, SERVERS
+from tests.support.certificates import issued
+from tests.support.objects import ALL, BACKEND, FRONTEND, SERVERS
 
-FULL = all_stated(model.Document(), ALL, {}, "merged")
+SHOP = issued("shop.example.com", ("shop.example.com",))
+CERTIFICATE = {"load_balancer": "edge", "name": "shop", "certificate": SHOP.pem, "private_key": SHOP.key}
+EVERY_KIND = {**ALL, "certificates": [CERTIFICATE], "frontends": [{**FRONTEND, "tls": {"certificates": ["shop"]}}]}
+FULL = all_stated(model.Document(), EVERY_KIND, {}, "merged")
 
 
 def test_equal_documents_of_different_generations_need_nothing():
@@ -41,7 +45,7 @@ def test_the_order_of_servers_counts_only_where_the_first_is_preferred():
 
 
 def test_objects_that_use_each_other_are_removed_together_in_any_order():
-    marks = {kind: ALL[kind] for kind in ("load_balancers", "backends", "frontends")}
+    marks = {kind: EVERY_KIND[kind] for kind in ("load_balancers", "certificates", "backends", "frontends")}
     assert [change.kind for change in plan(FULL, all_removed(FULL, marks))] == list(marks)
 
 

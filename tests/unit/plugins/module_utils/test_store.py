@@ -41,6 +41,17 @@ def test_what_is_written_is_read_and_only_the_last_five_former_ones_are_kept(sto
     assert store.paths.desired.stat().st_mode & 0o777 == 0o640
 
 
+def test_what_people_put_beside_former_documents_stays_and_is_no_trouble(store):
+    store.paths.history.mkdir(parents=True)
+    mine = store.paths.history / "desired-before.json"
+    mine.write_text("{}")
+    for number in range(1, 9):
+        store.write(generation(number))
+    store.prune_history()
+    assert mine.exists()
+    assert len(list(store.paths.history.iterdir())) == 6
+
+
 @pytest.mark.parametrize("former", [0, 1])
 def test_a_refused_document_leaves_no_trace(store, former):
     if former:

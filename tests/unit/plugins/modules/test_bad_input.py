@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from tests.support.certificates import issued
 from tests.support.collection import CHECKOUT
 from tests.support.objects import ALL, BACKEND, FLOATING_IP, FRONTEND, LOAD_BALANCER, PORT
 
@@ -20,21 +21,41 @@ WRONG = {
     "an unknown load balancer": ("backend", {**BACKEND, "load_balancer": "egde"}, ["load_balancer", '"egde"', 'nearest is "edge"']),
     "an unknown floating IP": ("load_balancer", {"name": "edge", "floating_ips": ["shop-pi"]}, ["floating_ips", '"shop-pi"', '"shop-ip"']),
     "a port out of range": ("frontend", {**FRONTEND, "port": 65536}, ["port", "65536", "1 to 65535", "Give a value"]),
+    "proxies that are trusted where everybody is": (
+        "frontend",
+        {**FRONTEND, "forwarded_for": "append", "trusted_proxies": ["192.0.2.0/24"]},
+        ["trusted_proxies is [192.0.2.0/24]", "forwarded_for: append keeps", "Use forwarded_for: replace", "trusted_proxies: []"],
+    ),
+    "a network that is a host's": (
+        "frontend",
+        {**FRONTEND, "trusted_proxies": ["192.0.2.5/24"]},
+        ["trusted_proxies", '"192.0.2.0/24"'],
+    ),
+    "an upgrade past the routes": (
+        "frontend",
+        {**FRONTEND, "upgrades": ["websocket", "h2c"]},
+        ["upgrades", '"h2c"', "pass the routes", "Leave it out"],
+    ),
     "an address and port claimed twice": (
         "frontend",
         {**FRONTEND, "name": "other"},
         ["port", str(PORT), 'frontend "edge/', f"127.0.0.100:{PORT}", "another port"],
     ),
-    "a timeout above the interval": (
+    "a floor above the ceiling": (
         "backend",
-        {**BACKEND, "health_check": {"interval": "1s", "timeout": "2s"}},
-        ["health_check.timeout", '"2s"', "health_check.interval (1s)", "shorter timeout"],
+        {**BACKEND, "servers": [{"name": "app-1", "address": "app-1.example.com"}], "resolver": {"min_ttl": "1m", "max_ttl": "5s"}},
+        ["resolver.min_ttl", '"1m"', "resolver.max_ttl (5s)", "longer max_ttl"],
+    ),
+    "an option that would do nothing": (
+        "backend",
+        {**BACKEND, "health_check": {"type": "tcp", "redis_role": "master"}},
+        ["health_check.redis_role", '"master"', "type tcp", "Use type: redis"],
     ),
     "a duration that is none": ("backend", {**BACKEND, "timeouts": {"connect": "soon"}}, ["timeouts.connect", '"soon"', "not a duration", "500ms"]),
-    "a host name for a server": (
+    "a mistyped address of a server": (
         "backend",
-        {**BACKEND, "servers": [{"name": "app-1", "address": "app-1.example.com"}]},
-        ["servers[app-1].address", '"app-1.example.com"', "not an IP address", "Give an IPv4"],
+        {**BACKEND, "servers": [{"name": "app-1", "address": "192.0.2.300"}]},
+        ["servers[app-1].address", '"192.0.2.300"', "not an IP address", "Give an IPv4"],
     ),
     "an address without its prefix length": ("floating_ip", {**FLOATING_IP, "address": "127.0.0.100"}, ["address", "lacks its prefix length", "/24"]),
     "an address that another one has": ("floating_ip", {**FLOATING_IP, "name": "two"}, ["address", '"127.0.0.100"', 'floating IP "shop-ip"']),
@@ -102,8 +123,44 @@ WRONG = {
     ),
     "a short key": ("load_balancer", {"name": "edge", "heartbeat": {"key": "tooshort"}}, ["heartbeat.key", "16 characters", "openssl"]),
     "emptying a node by leaving all out": ("config", {"state": "overridden"}, ["overridden", "all 4", "allow_empty: true"]),
+    "a text that no encoding can write": (
+        "backend",
+        {**BACKEND, "health_check": {"type": "http", "expect_body": "all \ud800 well"}},
+        ["health_check.expect_body", '"...\\ud800..."', "half of a surrogate pair"],
+    ),
+    "a key that no encoding can write": (
+        "load_balancer",
+        {"name": "edge", "heartbeat": {"key": "tooshort, but \ud800 for half a character"}},
+        ["heartbeat.key", "(hidden)", "no text in Unicode"],
+    ),
+    "a node's name that is too long": (
+        "load_balancer",
+        {"name": "edge", "master": {"node": "n" * 64, "address": "127.0.0.11"}},
+        ["master.node", "1 to 63", "tandem_node"],
+    ),
+    "a link-local server without a zone": (
+        "backend",
+        {**BACKEND, "servers": [{"name": "app-1", "address": "fe80::1"}]},
+        ["servers[app-1].address", '"fe80::1"', "every link", "fe80::1%eth0"],
+    ),
+    "a host name as people read it": (
+        "frontend",
+        {**FRONTEND, "routes": [{"host": "b\u00fccher.example", "backend": "shop"}]},
+        ["routes[0].host", "punycode", "xn--bcher-kva.example"],
+    ),
     "the same object twice": ("config", {"backends": [BACKEND, BACKEND]}, ['"edge/shop"', "given twice", "once"]),
     "an endless wait for the lock": ("floating_ip", {**FLOATING_IP, "lock_timeout": "2h"}, ["lock_timeout", '"2h"', "0 to 1h"]),
+    "a load balancer that cannot be moved": (
+        "switchover",
+        {"load_balancer": "egde", "to": "lb-b"},
+        ["load_balancer", '"egde"', 'nearest is "edge"', "State it first"],
+    ),
+    "a node that cannot be moved to": (
+        "switchover",
+        {"load_balancer": "edge", "to": "lb-x"},
+        ['to is "lb-x"', 'load balancer "edge" has no such node', 'known are "lb-a", "lb-b"', "master.node"],
+    ),
+    "an endless wait for a node": ("switchover", {"load_balancer": "edge", "to": "lb-b", "timeout": "2d"}, ["timeout", '"2d"', "0 to 1d"]),
     "an unknown name to tell about": ("load_balancer_info", {"name": "egde"}, ["name", '"egde"', 'nearest is "edge"']),
 }
 
@@ -140,6 +197,13 @@ def test_a_node_that_is_none_of_the_load_balancers_is_told_whose_it_is(filled):
     refused(stranger, "load_balancer", LOAD_BALANCER, ['node is "lb-c"', '"lb-a", "lb-b"', "correct master and backup"])
 
 
+@pytest.mark.parametrize("module", ["runtime", "floating_ip"])
+def test_an_inventory_name_that_no_load_balancer_could_name_is_told_with_the_variable_for_it(host, module):
+    stranger = dataclasses.replace(host, node="lb-a." + "example." * 8)
+    options = FLOATING_IP if module == "floating_ip" else {}
+    refused(stranger, module, options, [f'node is "{stranger.node}"', "1 to 63", "set the variable tandem_node"])
+
+
 @pytest.mark.parametrize("check", [False, True], ids=["applied", "checked"])
 def test_the_runtime_is_not_deployed_under_a_name_that_the_load_balancers_do_not_know(filled, check):
     stranger = dataclasses.replace(filled, node="host-1")
@@ -154,7 +218,7 @@ def test_a_removal_is_refused_while_load_balancers_are_stated_and_checked_with_w
     words = ["state", "absent", 'load balancer "edge"', "cascade: true"]
     refused(filled, "runtime", {"state": "absent"}, words)
     refused(filled, "runtime", {"state": "absent"}, words, check=True)
-    emptied = filled.run("config", check=True, state="overridden", allow_empty=True).result["ansible_facts"]["tandem_assumed"]
+    emptied = filled.run("config", check=True, state="overridden", allow_empty=True).result["tandem_assumed"]
     checked = filled.run("runtime", check=True, state="absent", tandem_assumed=emptied).result
     assert checked["done"] == [f"{filled.prefix}/opt/tandem removed"]
     refused(filled, "runtime", {"state": "absent", "tandem_assumed": emptied}, words)
@@ -181,11 +245,14 @@ def test_a_full_disk_changes_nothing(filled):
     assert [path.name for path in document.parent.rglob(".*")] == []
 
 
+MADE = issued("shop.example.com", ("shop.example.com",))
 WRITING = {
     "a floating IP": ("floating_ip", {**FLOATING_IP, "labels": {"site": "north"}}),
     "a load balancer": ("load_balancer", {**LOAD_BALANCER, "description": "another", "allow_same_hardware": True}),
+    "a certificate": ("certificate", {"load_balancer": "edge", "name": "shop", "certificate": MADE.pem, "private_key": MADE.key}),
     "a backend": ("backend", {**BACKEND, "balance": "first"}),
     "a frontend": ("frontend", {**FRONTEND, "access_log": "json"}),
+    "a server": ("server", {"load_balancer": "edge", "backend": "shop", "name": "app-1", "state": "drain"}),
     "the config": ("config", {"floating_ips": [{**FLOATING_IP, "labels": {"site": "north"}}]}),
     "a deployment": ("runtime", {}),
     "a removal": ("runtime", {"state": "absent"}),
@@ -194,7 +261,8 @@ WRITING = {
 
 def test_every_module_that_can_change_a_node_is_held_to_the_lock():
     modules = {path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py")}
-    assert {module for module, _options in WRITING.values()} == modules - {"__init__", "load_balancer_info"}
+    # switchover writes nothing: keepalive takes what it is asked for in turn.
+    assert {module for module, _options in WRITING.values()} == modules - {"__init__", "load_balancer_info", "switchover"}
 
 
 @pytest.mark.parametrize("case", WRITING)

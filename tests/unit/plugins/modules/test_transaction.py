@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from plugins.module_utils._paths import socket_address
 from tests.support.disk import fill, small_disk
 from tests.support.objects import ALL, BACKEND
 
@@ -23,9 +24,12 @@ class Service(socketserver.ThreadingUnixStreamServer):
 
     daemon_threads = True
 
+    problems = ()  # of the frontend
+
     def __init__(self, path, refuses, log, failure=""):
         self.refuses, self.log, self.name, self.generation, self.failure = refuses, log, path.stem, 1, failure
-        super().__init__(str(path), Answers)
+        with socket_address(path) as address:  # workers have folders of their own, whose paths are long
+            super().__init__(address, Answers)
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -38,7 +42,8 @@ class Answers(BaseHTTPRequestHandler):
         """Nothing to say."""
 
     def do_GET(self):
-        self.answer(200, {"generation": self.server.generation, "failure": self.server.failure})
+        frontends = {"edge/web": {"listening": [], "problems": list(self.server.problems)}}
+        self.answer(200, {"generation": self.server.generation, "failure": self.server.failure, "frontends": frontends})
 
     def do_POST(self):
         wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["generation"]
@@ -81,6 +86,15 @@ def test_a_change_is_loaded_by_the_proxy_first_and_nothing_is_loaded_without_one
     assert log == [("proxy", 2), ("keepalive", 2)]
     assert host.run("backend", **BACKEND, max_retries=4).result["changed"] is False
     assert len(log) == 2
+
+
+def test_a_frontend_that_clients_cannot_reach_is_a_warning_that_names_who_holds_the_port(host, services, monkeypatch):
+    services()
+    told = 'frontend "edge/web": port 80 on 192.0.2.100 is taken by nginx (process 4711). Give another port or address, or stop what listens there.'
+    monkeypatch.setattr(Service, "problems", (told,))
+    for module, options in (("backend", {**BACKEND, "max_retries": 4}), ("config", {"backends": [BACKEND]})):
+        answer = host.run(module, **options)
+        assert any(told in str(warning) for warning in answer.result.get("warnings", ())), answer.output
 
 
 @pytest.mark.parametrize("who", ["proxy", "keepalive"])
@@ -178,8 +192,8 @@ def test_a_service_that_could_not_begin_with_the_document_is_asked_again_and_say
 def test_the_socket_that_a_killed_service_left_behind_is_no_running_service(host, seed):
     seed(host, ALL)
     (host.prefix / RUN).mkdir(parents=True)
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(host.prefix / RUN / "proxy.sock"))
+    with socket.socket(socket.AF_UNIX) as left, socket_address(host.prefix / RUN / "proxy.sock") as address:
+        left.bind(address)
     answer = host.run("backend", **BACKEND, max_retries=4)
     assert (answer.result.get("changed"), answer.result.get("generation")) == (True, 2), answer.output
     assert host.run("load_balancer_info").result["services"]["proxy"] == {"running": False}

@@ -78,6 +78,21 @@ def test_start_status_wait_and_stop(node):
     assert "ended unasked" not in (node.paths.log / "manager.log").read_text()
 
 
+def test_a_proxy_that_answers_is_waited_for_until_it_has_workers(node, monkeypatch):
+    told = {node.paths.proxy_socket: iter([{"workers": []}, {"workers": []}, {"workers": [{"pid": 7}]}]), node.paths.keepalive_socket: iter([{}])}
+
+    class Telling:
+        """Stands in for the services: real ones are in this moment for too short a time to be met in it."""
+
+        def __init__(self, path, _timeout_s):
+            self.status = lambda: next(told[path])
+
+    monkeypatch.setattr(manager, "Client", Telling)
+    monkeypatch.setattr(manager, "_POLL_S", 0.0)
+    assert manager.wait(node.paths) == 0
+    assert [list(left) for left in told.values()] == [[], []]
+
+
 def test_of_managers_that_start_in_one_moment_one_runs_and_all_who_asked_are_content(node):
     starts = [node.start("manager", "start") for _start in range(4)]
     assert [start.wait(30) for start in starts] == [0, 0, 0, 0], node.log.read_text()

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tandem.proxy.access_log import format_entry
-from tandem.proxy.balance import Balancer, rendezvous, smooth_turns
-from tandem.proxy.sticky import SourceTable, mark_in, own_cookie_name, renewal_due, server_mark, set_cookie
+from tandem.balance.methods import Balancer, rendezvous, smooth_turns
+from tandem.balance.rising import rising_weight
+from tandem.balance.sticky import SourceTable, mark_in, own_cookie_name, renewal_due, server_mark, set_cookie
+from tandem.proxy.flow.access_log import format_entry
 from tandem.proxy.wheel import NEVER, TICK_S, Timed, Wheel
 
 
@@ -32,6 +33,52 @@ def balancer(method: str, *candidates: Candidate) -> Balancer:
 def names(made: Balancer, count: int, client: str = "") -> str:
     chosen = [made.choose(client) for _turn in range(count)]
     return "".join(candidate.name for candidate in chosen if candidate)
+
+
+def drawing(*numbers: float) -> Balancer:
+    """``random``, with what chance gives, again and again."""
+    left = iter(numbers * 100)
+    return Balancer("random", lambda: next(left))
+
+
+def test_random_takes_the_one_with_less_to_do_of_two_that_are_drawn_by_their_weights():
+    a, b, c = Candidate("a", 2, active=5), Candidate("b", 1, active=2), Candidate("c", 1, active=9)
+    for numbers, name in (((0.0, 0.6), "a"), ((0.0, 0.99), "a"), ((0.6, 0.99), "b"), ((0.49, 0.5), "a"), ((0.5, 0.5, 0.75), "b")):
+        made = drawing(*numbers)
+        made.use([a, b, c])
+        assert names(made, 1) == name, numbers
+
+
+def test_random_finds_the_only_one_that_has_room_whatever_is_drawn_and_none_where_there_is_none():
+    a, b, c = Candidate("a", full=True), Candidate("b", full=True), Candidate("c")
+    made = drawing(0.0, 0.4)
+    made.use([a, b, c])
+    assert names(made, 1) == "c"
+    c.full = True
+    assert made.choose("") is None
+    made.use([])
+    assert made.choose("") is None
+    made = drawing(0.0)
+    made.use([a])
+    a.full = False
+    assert made.choose("", [a]) is a, "one that failed is taken where there is no other"
+
+
+def test_random_spreads_by_weight_and_far_more_evenly_than_one_draw_would():
+    chance = random.Random(3)
+    made = Balancer("random", chance.random)
+    servers = [Candidate(name, 1) for name in "abcdefgh"]
+    made.use(servers)
+    for _client in range(8000):
+        chosen = made.choose("")
+        assert chosen is not None
+        chosen.active += 1
+    assert max(server.active for server in servers) - min(server.active for server in servers) < 10
+
+
+def test_a_server_that_has_come_up_rises_to_sixteen_times_its_weight_and_is_never_left_out():
+    assert [rising_weight(2, up_s, 60.0) for up_s in (-1.0, 0.0, 30.0, 59.9, 60.0, NEVER)] == [1, 1, 16, 31, 32, 32]
+    assert rising_weight(0, 10.0, 60.0) == 0
 
 
 @pytest.mark.parametrize(
@@ -66,7 +113,7 @@ def test_the_turns_are_those_of_smooth_weighted_roundrobin(seed):
 
 def test_turns_are_found_as_they_come_and_go_on_where_nothing_has_changed(monkeypatch):
     found = []
-    monkeypatch.setattr("tandem.proxy.balance.smooth_turns", lambda weights: (found.append(turn) or turn for turn in smooth_turns(weights)))
+    monkeypatch.setattr("tandem.balance.methods.smooth_turns", lambda weights: (found.append(turn) or turn for turn in smooth_turns(weights)))
     servers = [Candidate(chr(ord("a") + n), 100 + n % 3) for n in range(20)]
     made = balancer("roundrobin", *servers)
     assert found == []
@@ -184,7 +231,7 @@ def test_other_workers_are_told_of_a_binding_when_it_is_new_and_before_they_woul
 
 
 def test_a_full_table_forgets_who_was_away_longest(monkeypatch):
-    monkeypatch.setattr("tandem.proxy.sticky._BINDINGS_MAX", 2)
+    monkeypatch.setattr("tandem.balance.sticky.BINDINGS_MAX", 2)
     table = SourceTable(10.0)
     for client, now in (("a", 0.0), ("b", 0.0), ("a", 1.0), ("c", 2.0)):
         table.use(client, "s", now)

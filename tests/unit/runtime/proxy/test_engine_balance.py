@@ -41,7 +41,7 @@ async def sent(lab: Lab, protocol: str = "tcp") -> dict[str, str]:
 
 
 @pytest.mark.parametrize("protocol", ["http", "tcp"])
-@pytest.mark.parametrize("balance", ["roundrobin", "leastconn", "first", "source"])
+@pytest.mark.parametrize("balance", ["roundrobin", "leastconn", "first", "source", "random"])
 @in_lab
 async def test_every_balance_mode_keeps_to_weights_and_uses_the_backup_while_all_others_are_down(lab: Lab, balance: str, protocol: str):
     servers = [await holding(lab, name, protocol, **options) for name, options in (("a", {"weight": 3}), ("b", {}), ("spare", {"backup": True}))]
@@ -55,12 +55,16 @@ async def test_every_balance_mode_keeps_to_weights_and_uses_the_backup_while_all
     if balance == "source":
         assert 15 <= whole["a"] <= 21
         assert whole["a"] + whole["b"] == 24
+    elif balance == "random":
+        assert 14 <= whole["a"] <= 22
+        assert whole["a"] + whole["b"] == 24
     else:
         assert whole == ({"a": 24} if balance == "first" else {"a": 18, "b": 6})
     assert await shares("b", "spare") == {"b": 24}
     assert await shares("spare") == {"spare": 24}
     assert await shares("b", "spare") == {"b": 24}
-    assert await shares("a", "b", "spare") == whole
+    again = await shares("a", "b", "spare")
+    assert again == whole or (balance == "random" and set(again) == {"a", "b"})
 
 
 @in_lab
@@ -80,3 +84,34 @@ async def test_sticky_tcp_clients_return_to_their_servers_also_when_an_unrelated
     assert "c" not in without_c.values()
     assert {client: home for client, home in without_c.items() if homes[client] != "c"} == {k: v for k, v in homes.items() if v != "c"}
     assert await sent_with(a, b, c, d) == without_c
+
+
+@pytest.mark.parametrize(("all_at_once", "used"), [(True, {"spare-1", "spare-2"}), (False, {"spare-2"})])
+@in_lab
+async def test_of_several_backups_all_are_used_or_the_first_one_that_is_up(lab: Lab, all_at_once: bool, used: set[str]):
+    servers = [await holding(lab, name, "tcp", backup=name.startswith("spare")) for name in ("a", "spare-2", "spare-1", "spare-3")]
+    await lab.serve(*servers, protocol="tcp", frontend={"protocol": "tcp"}, health_check=HealthCheck(), use_all_backups=all_at_once)
+    lab.engine.set_health({"lb/app": {"a": False, "spare-1": True, "spare-2": True, "spare-3": False}})
+    assert set((await sent(lab)).values()) == used
+    lab.engine.set_health({"lb/app": {"a": False, "spare-1": True, "spare-2": False, "spare-3": False}})
+    assert set((await sent(lab)).values()) == {"spare-1"}
+
+
+@in_lab
+async def test_a_server_that_comes_up_after_it_was_down_gets_its_share_little_by_little(lab: Lab):
+    servers = [await holding(lab, name, "tcp") for name in ("a", "b")]
+    await lab.serve(*servers, protocol="tcp", frontend={"protocol": "tcp"}, health_check=HealthCheck(), slow_start_ms=60_000)
+
+    async def share_of_b() -> int:
+        return Counter((await sent(lab)).values())["b"]
+
+    lab.engine.set_health({"lb/app": {"a": True, "b": True}})
+    assert await share_of_b() == 12, "it was never seen down"
+    lab.engine.set_health({"lb/app": {"a": True, "b": False}})
+    assert await share_of_b() == 0
+    lab.engine.set_health({"lb/app": {"a": True, "b": True}})
+    assert await share_of_b() <= 3
+    await lab.skip(20.0)
+    assert 4 <= await share_of_b() <= 8
+    await lab.skip(45.0)
+    assert await share_of_b() == 12

@@ -26,10 +26,10 @@ def closed_port() -> int:
         (b"GET / HTTP/1.1\nHost: a\n\n", 400),
         (b"\x16\x03\x01\0\0", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999999999999\r\n\r\n", 413),
-        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n", 414),
+        (b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n", 414),
         (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417),
         (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: " + b"y" * 9000, 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: " + b"y" * 70000, 431),
         (b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
         (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
     ],
@@ -279,8 +279,80 @@ async def test_timeouts_tunnel_ends_a_silent_tunnel(lab: Lab):
         writer.write(b"HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
         await reader.read(-1)
 
-    await lab.serve(await lab.origin(raw=raw), timeouts={"tunnel_ms": 50})
+    await lab.serve(await lab.origin(raw=raw), timeouts={"tunnel_ms": 50}, frontend={"upgrades": ("x",)})
     client = await lab.client()
     assert (await client.get("/", "Connection: upgrade", "Upgrade: x")).status == 101
     assert await client.reset() == b""
     assert lab.server()["response_errors"] == 0
+
+
+@in_lab
+async def test_a_request_that_must_not_be_sent_twice_takes_no_connection_that_the_server_is_about_to_close(lab: Lab):
+    """In the very moment in which a server closes a connection that lies idle, a request can be lost on it."""
+    origin = await lab.origin()
+    await lab.serve(origin)
+    client = await lab.client()
+    await client.get()
+    await lab.skip(0.8)
+    origin.hang_up()
+    server = lab.engine._backends["lb/app"].servers["s1"]
+    await until(lambda: 0.8 <= server.keeps_s < 1.6)
+    await client.get()
+    await lab.skip(0.1)
+    await client.get(method="POST")
+    assert origin.connections == 2
+    await lab.skip(0.9)
+    await client.get(method="POST")
+    assert origin.connections == 3, "more than half of what it keeps them"
+    await lab.skip(0.9)
+    await client.get()
+    assert origin.connections == 3, "this one may be sent again"
+
+
+@in_lab
+async def test_a_server_that_turns_out_to_keep_connections_longer_has_them_used_again(lab: Lab):
+    origin = await lab.origin()
+    await lab.serve(origin)
+    client = await lab.client()
+    await client.get()
+    server = lab.engine._backends["lb/app"].servers["s1"]
+    server.keeps_s = 0.001
+    for _turn in range(3):
+        await lab.skip(0.4)
+        await client.get(method="POST")
+    assert server.keeps_s >= 0.4
+    before = origin.connections
+    await client.get(method="POST")
+    assert origin.connections == before
+
+
+@in_lab
+async def test_the_access_log_says_why_a_client_that_had_ended_its_side_got_an_error(lab: Lab):
+    async def gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+
+    await lab.serve(await lab.origin(raw=gone), frontend={"access_log": "json"})
+    client = await lab.client()
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+    client.writer.write_eof()
+    assert (await client.response()).status == 502
+    await until(lambda: lab.lines)
+    assert json.loads(lab.lines[0])["problem"] == "the server closed the connection without an answer"
+
+
+@in_lab
+async def test_the_access_log_counts_what_a_tunnel_had_passed_when_it_was_broken_off(lab: Lab):
+    async def switch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n" + b"y" * 100_000)
+        await reader.read(-1)
+
+    await lab.serve(await lab.origin(raw=switch), frontend={"access_log": "json"}, on_marked_down="shutdown_sessions")
+    client = await lab.client()
+    assert (await client.get("/", "Connection: upgrade", "Upgrade: websocket")).status == 101
+    await client.reader.readexactly(100_000)
+    lab.engine.set_states({"lb/app": {"s1": "maint"}})
+    await client.reset()
+    line = json.loads(lab.lines[0])
+    assert line["bytes"] > 100_000
+    assert line["problem"] == "its server is in maintenance"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import socket
 
 from tests.support.proxy_lab import Client, Lab, Request, in_lab, ok, read_chunks, until
 
@@ -30,8 +31,8 @@ async def test_a_body_of_a_gigantic_response_is_not_gathered_for_a_slow_client(l
     await client.reader.readuntil(b"\r\n\r\n")
     await stalled(lambda: written)
     assert written < size // 2
-    session = next(iter(lab.engine._frontends["lb/web"].sessions))
-    assert session.transport.get_write_buffer_size() < 1 << 20
+    (session,) = lab.connections()
+    assert len(session.connection._unsent) < 1 << 20
     wanted, got = hashlib.md5(), hashlib.md5()
     for _turn in range(size // len(block)):
         wanted.update(block)
@@ -172,8 +173,7 @@ async def test_requests_sent_ahead_of_their_turn_are_not_gathered(lab: Lab):
 
     async def answer(request: Request) -> bytes:
         nonlocal most
-        (session,) = lab.engine._frontends["lb/web"].sessions
-        most = max(most, len(session._pending))
+        most = max([most, *(one._ahead_bytes for one in lab.connections())])
         await asyncio.sleep(0)
         return ok()
 
@@ -199,7 +199,49 @@ async def test_reading_goes_on_after_what_was_held_turned_out_to_be_empty_lines(
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     await until(lambda: origin.requests)
     client.send(b"\r\n" * 40_000)
-    await until(lambda: [len(session._pending) >= 65536 for session in lab.engine._frontends["lb/web"].sessions] == [True])
+    await until(lambda: [one._ahead_bytes >= 65536 for one in lab.connections()] == [True])
     go_on.set()
     assert (await client.response()).status == 200
     assert (await asyncio.wait_for(client.get(), 5)).status == 200
+
+
+@in_lab
+async def test_interim_answers_to_a_client_that_does_not_read_are_not_kept(lab: Lab):
+    hint = b"HTTP/1.1 103 Early Hints\r\n" + (b"Link: " + b"x" * 8000 + b"\r\n") * 6 + b"\r\n"
+
+    async def hints(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.set_write_buffer_limits(1 << 16)
+        for _turn in range(99):
+            writer.write(hint)
+            await writer.drain()
+        writer.write(ok(b"done"))
+
+    lab.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # of those that it accepts, too
+    await lab.serve(await lab.origin(raw=hints))
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", lab.port))
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await until(lambda: lab.connections() and lab.connections()[0].blocked and not lab.connections()[0].exchange.connection._reading)
+        kept = [len(served.connection._unsent) for served in lab.connections()]
+        assert kept[0] < 2 * 65536 + len(hint), kept
+        sock.setblocking(False)
+        got = b""
+        while not got.endswith(b"\r\n\r\ndone"):
+            got += await asyncio.get_running_loop().sock_recv(sock, 1 << 20)
+        assert got.count(b"103 Early Hints") == 99
+
+
+@in_lab
+async def test_a_server_that_gives_interim_answers_for_ever_has_failed(lab: Lab):
+    async def hints(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 101)
+        await reader.read(-1)
+
+    await lab.serve(await lab.origin(raw=hints))
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    seen = [(await client.response()).status for _turn in range(101)]
+    assert seen == [103] * 100 + [502]

@@ -235,11 +235,11 @@ async def test_what_was_sent_ahead_of_an_upgrade_reaches_the_server_though_the_c
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n")
         writer.write(b"echo:" + await reader.read(-1))
 
-    await lab.serve(await lab.origin(raw=raw))
+    await lab.serve(await lab.origin(raw=raw), frontend={"upgrades": ("echo",)})
     client = await lab.client()
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nearly")
     client.writer.write_eof()
-    await until(lambda: [session.client_done for session in lab.engine._frontends["lb/web"].sessions] == [True])
+    await until(lambda: [one.connection.read_ended for one in lab.connections()] == [True])
     go_on.set()
     assert (await client.response()).status == 101
     assert await client.ended() == b"echo:early"
@@ -288,7 +288,7 @@ async def test_servers_see_where_a_request_came_from_RFC_9110_7_6_3(lab: Lab, mo
 @in_lab
 async def test_the_first_route_that_matches_by_host_and_path_wins(lab: Lab):
     servers = {name: Server(name, "127.0.0.1", (await lab.origin(lambda _r, name=name: ok(name.encode()))).port) for name in ("app", "api", "img")}
-    routes = (Route("img", "img.example"), Route("api", "", "/api"), Route("img", "x.example", "/img/"))
+    routes = (Route("img.example", backend="img"), Route(path_prefix="/api", backend="api"), Route("x.example", path_prefix="/img/", backend="img"))
     lab.apply(lab.document(lab.frontend(routes=routes), *(lab.backend(name, server) for name, server in servers.items())))
     client = await lab.client()
     wanted = [

@@ -9,7 +9,7 @@ from typing import Optional
 import pytest
 
 from tandem._model import Route, Server, Sticky
-from tandem.proxy.http_requests import PENDING_BYTES_MAX
+from tandem.proxy.flow.h1 import AHEAD_BYTES_MAX
 from tests.support.proxy_lab import Lab, Request, in_lab, ok, reset, silence, until
 
 
@@ -102,8 +102,8 @@ async def test_a_client_that_has_gone_unseen_disturbs_nobody_when_it_is_told_tha
     await until(lambda: lab.app["sessions"] == 1)
     second.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     await until(lambda: lab.app["queue"] == 1)
-    second.send(b"x" * PENDING_BYTES_MAX)
-    await until(lambda: lab.web["bytes_in"] > PENDING_BYTES_MAX)
+    second.send(b"x" * AHEAD_BYTES_MAX)
+    await until(lambda: lab.web["bytes_in"] > AHEAD_BYTES_MAX)
     second.writer.close()  # it is not read from any more, so its end is not seen; our answer meets a reset, and so does the end after it
     await until(lambda: lab.web["connections"] == 1)
     assert lab.app["queue_timeouts"] == 1
@@ -121,7 +121,7 @@ async def test_those_who_wait_for_a_removed_backend_choose_again_by_the_new_rout
     third.send(b"GET /3 HTTP/1.1\r\nHost: b\r\n\r\n")
     await until(lambda: lab.app["queue"] == 2)
     new = lab.backend("new", Server("n", "127.0.0.1", other.port), sticky=Sticky(type="cookie", cookie_name="NEW"))
-    lab.apply(lab.document(lab.frontend(default_backend="", routes=(Route("new", "a"),)), new))
+    lab.apply(lab.document(lab.frontend(default_backend="", routes=(Route("a", backend="new"),)), new))
     response = await second.response()
     assert (response.status, response.body) == (200, b"/2OLD=x; z=1body")
     assert response["set-cookie"].startswith(b"NEW=")
@@ -210,14 +210,14 @@ async def test_a_client_that_reads_its_former_answer_meanwhile_does_not_put_off_
     client = await lab.client()
     client.writer.transport.pause_reading()
     await until(lambda: lab.web["connections"] == 1)
-    (session,) = lab.engine._frontends["lb/web"].sessions
+    (session,) = lab.connections()
     # As many answers as the kernel's buffers hold and ours.
     for turn in range(1, 2000):
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await until(lambda turn=turn: lab.web["responses_2xx"] == turn and not lab.app["sessions"])
-        if not session.writable:
+        if session.blocked:
             break
-    assert not session.writable
+    assert session.blocked
     if which == "queue":
         holder = await lab.client()
         holder.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -237,3 +237,58 @@ async def test_a_client_that_reads_its_former_answer_meanwhile_does_not_put_off_
     assert response.status == 503
     for sock in (*fillers, *([full] if full else [])):
         sock.close()
+
+
+@in_lab
+async def test_clients_that_leave_the_queue_are_not_served_and_the_one_who_stays_does_not_wait_for_them(lab: Lab):
+    gate = asyncio.Event()
+
+    async def answer(request: Request) -> bytes:
+        if request.target == b"/first":
+            await gate.wait()
+        return ok(request.target)
+
+    origin = await lab.origin(answer)
+    await lab.serve(Server("s1", "127.0.0.1", origin.port, max_connections=1), frontend={"access_log": "json"})
+    clients = [await lab.client() for _turn in range(7)]
+    first = asyncio.ensure_future(clients[0].get("/first"))
+    await until(lambda: lab.app["sessions"] == 1)
+    for number, client in enumerate(clients[1:6], 1):
+        client.send(b"GET /left%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+        await until(lambda number=number: lab.app["queue"] == number)
+    stays = asyncio.ensure_future(clients[6].get("/stays"))
+    await until(lambda: lab.app["queue"] == 6)
+    for client in clients[1:6]:
+        client.writer.close()
+    await until(lambda: lab.app["queue"] == 1)
+    gate.set()
+    assert ((await first).body, (await stays).body) == (b"/first", b"/stays")
+    assert [request.target for request in origin.requests] == [b"/first", b"/stays"]
+    assert sum("left while it waited" in line for line in lab.lines) == 5
+
+
+@in_lab
+async def test_one_who_is_bound_to_a_full_server_and_those_who_are_not_wait_without_holding_up_each_other(lab: Lab):
+    gates = {name: asyncio.Event() for name in "ab"}
+
+    async def at(name: str):
+        async def answer(_request: Request) -> bytes:
+            await gates[name].wait()
+            return ok(name.encode())
+
+        return Server(name, "127.0.0.1", (await lab.origin(answer)).port, max_connections=1)
+
+    await lab.serve(await at("a"), await at("b"), sticky=Sticky(type="cookie", cookie_name="k"))
+    mark = lab.engine._backends["lb/app"].servers["a"].mark.decode()
+    holders = [asyncio.ensure_future((await lab.client()).get()) for _turn in range(2)]
+    await until(lambda: lab.app["sessions"] == 2)
+    bound = asyncio.ensure_future((await lab.client()).get("/", f"Cookie: k={mark}"))
+    await until(lambda: lab.app["queue"] == 1)
+    free = asyncio.ensure_future((await lab.client()).get())
+    await until(lambda: lab.app["queue"] == 2)
+    gates["b"].set()
+    assert (await free).body == b"b"
+    assert not bound.done()
+    gates["a"].set()
+    assert (await bound).body == b"a"
+    assert {(await holder).body for holder in holders} == {b"a", b"b"}

@@ -99,7 +99,7 @@ async def test_documents_change_under_load_without_a_failed_request_or_a_closed_
         await until(lambda before=before: done > before + 10 or any(task.done() for task in loads))
         some = origins[n % 3 :] if n % 4 else origins
         options = {"balance": ("leastconn", "roundrobin", "source", "first")[n % 4], "max_connections": n % 2 * 5}
-        await lab.serve(*some, frontend={"routes": (Route("app", "", "/x"),) if n % 2 else ()}, **options)
+        await lab.serve(*some, frontend={"routes": (Route(path_prefix="/x", backend="app"),) if n % 2 else ()}, **options)
     stop = True
     await asyncio.gather(*loads)
     assert lab.web["connections_total"] == 12
@@ -217,7 +217,7 @@ async def test_draining_finishes_what_runs_and_then_returns(lab: Lab):
     idle, busy = await lab.client(), await lab.client()
     waiting = asyncio.ensure_future(busy.get())
     await until(lambda: origin.requests and lab.web["connections"] == 2)
-    draining = asyncio.ensure_future(lab.engine.drain())
+    draining = asyncio.ensure_future(lab.engine.drained())
     assert await idle.ended() == b""
     assert not draining.done()
     with pytest.raises(ConnectionRefusedError):
@@ -230,7 +230,7 @@ async def test_draining_finishes_what_runs_and_then_returns(lab: Lab):
 @in_lab
 async def test_draining_an_idle_engine_returns_at_once(lab: Lab):
     await lab.serve()
-    await asyncio.wait_for(lab.engine.drain(), 1)
+    await lab.engine.drained(1)
 
 
 # Counters and the access log
@@ -282,7 +282,7 @@ async def test_the_line_of_an_upgraded_connection_counts_what_passed_after_the_u
         await reader.readexactly(2)
         writer.write(b"y" * 1000)
 
-    await lab.serve(await lab.origin(raw=talk), frontend={"access_log": "json"})
+    await lab.serve(await lab.origin(raw=talk), frontend={"access_log": "json", "upgrades": ("x",)})
     client = await lab.client()
     head = (await client.get("/", "Connection: upgrade", "Upgrade: x")).head
     assert await client.reader.readexactly(5) == b"first"
@@ -322,3 +322,39 @@ async def test_a_client_that_leaves_early_is_logged_and_gives_its_place_back(lab
     await until(lambda: lab.lines)
     assert json.loads(lab.lines[0])["problem"] == "the client left before its answer was complete"
     await until(lab.nothing_held)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "logged"),
+    [
+        (b"GET /x?y HTTP/1.1\r\nHost: a.example\r\nExpect: z\r\n\r\n", 417, ("GET", "/x?y", "a.example", "HTTP/1.1")),
+        (b"DELETE /x HTTP/1.0\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, ("DELETE", "/x", "", "HTTP/1.0")),
+        (b"GET /a\x00b HTTP/1.1\r\nHost: a\r\n\r\n", 400, ("GET", "/a", "a", "HTTP/1.1")),
+        (b"\x16\x03\x01", 400, ("", "", "", "")),
+    ],
+)
+@in_lab
+async def test_a_refused_request_is_logged_with_what_could_be_read_of_it(lab: Lab, sent: bytes, status: int, logged: tuple[str, ...]):
+    await lab.serve(await lab.origin(), frontend={"access_log": "json"})
+    client = await lab.client()
+    client.send(sent)
+    assert (await client.response()).status == status
+    await until(lambda: lab.lines)
+    line = json.loads(lab.lines[0])
+    assert (line["method"], line["target"], line["host"], line["version"]) == logged
+    assert (line["status"], line["bytes"] > 0, bool(line["problem"])) == (status, True, True)
+
+
+@in_lab
+async def test_the_retries_in_a_line_are_those_of_its_request_alone(lab: Lab):
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        dead = Server("dead", "127.0.0.1", sock.getsockname()[1])
+    origin = await lab.origin()
+    alive = Server("alive", "127.0.0.1", origin.port)
+    await lab.serve(dead, alive, balance="first", frontend={"access_log": "json"})
+    client = await lab.client()
+    await client.get("/one")
+    await lab.serve(alive, frontend={"access_log": "json"})
+    await client.get("/two")
+    await until(lambda: len(lab.lines) == 2)
+    assert [json.loads(line)["retries"] for line in lab.lines] == [1, 0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tandem._model import Route, Server, Sticky
-from tandem.proxy.sticky import own_cookie_name
+from tandem.balance.sticky import own_cookie_name
 from tests.support.proxy_lab import Lab, in_lab, named, ok, seen, until
 
 
@@ -44,7 +44,7 @@ async def test_a_cookie_of_a_server_that_is_down_is_replaced(lab: Lab):
 @in_lab
 async def test_a_client_that_keeps_coming_gets_its_cookie_anew_before_it_ends(lab: Lab):
     now = 1_000_000.0
-    lab.engine.wall_clock = lambda: now
+    lab.context.wall_clock = lambda: now
     await lab.serve(*await named(lab, "a", "b"), sticky=Sticky(type="cookie", ttl_ms=60_000))
     client, cookie, told = await lab.client(), "", []
     for _turn in range(10):
@@ -60,7 +60,7 @@ async def test_a_client_that_keeps_coming_gets_its_cookie_anew_before_it_ends(la
 async def test_a_client_of_two_backends_is_bound_in_each(lab: Lab):
     app, api = await named(lab, "a", "b"), await named(lab, "c", "d")
     sticky = Sticky(type="cookie")
-    routes = (Route("api", "", "/api"),)
+    routes = (Route(path_prefix="/api", backend="api"),)
     lab.apply(lab.document(lab.frontend(routes=routes), lab.backend("app", *app, sticky=sticky), lab.backend("api", *api, sticky=sticky)))
     client, jar = await lab.client(), {}
     seen_at: dict[str, set[bytes]] = {"/": set(), "/api": set()}
@@ -89,7 +89,7 @@ async def test_weight_0_keeps_those_who_are_bound_and_takes_nobody_new(lab: Lab)
 @in_lab
 async def test_a_source_stays_at_its_server_and_other_workers_are_told(lab: Lab):
     told: list[tuple[str, str, str]] = []
-    lab.engine._announce = lambda backend, bindings: told.extend((backend, *binding) for binding in bindings)
+    lab.announced = lambda backend, bindings: told.extend((backend, *binding) for binding in bindings)
     servers = await named(lab, "a", "b", "c")
     await lab.serve(*servers, sticky=Sticky(type="source"))
     bodies = set()
@@ -107,8 +107,7 @@ async def test_a_source_stays_at_its_server_and_other_workers_are_told(lab: Lab)
 @in_lab
 async def test_a_source_with_an_open_connection_stays_bound_and_other_workers_hear_of_it(lab: Lab):
     told: list[str] = []
-    lab.engine._announce = lambda _backend, bindings: told.extend(server for _client, server in bindings)
-    lab.engine._bindings_told = -1000.0
+    lab.announced = lambda _backend, bindings: told.extend(server for _client, server in bindings)
 
     async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(-1)
@@ -118,3 +117,11 @@ async def test_a_source_with_an_open_connection_stays_bound_and_other_workers_he
     await lab.client()
     await until(lambda: len(told) >= 2)
     assert lab.engine._backends["lb/app"].table.bound("127.0.0.1", 1e12) == "s1"
+
+
+@in_lab
+async def test_a_client_that_switches_to_a_websocket_is_bound_as_well(lab: Lab):
+    answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+    await lab.serve(await lab.origin(lambda _request: answer), sticky=Sticky(type="cookie", cookie_name="k"))
+    response = await (await lab.client()).get("/", "Connection: upgrade", "Upgrade: websocket")
+    assert (response.status, response["set-cookie"].startswith(b"k=")) == (101, True)

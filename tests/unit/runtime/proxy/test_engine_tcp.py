@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import socket
@@ -119,10 +120,17 @@ async def test_a_reset_by_the_client_is_a_reset_for_the_server(lab: Lab):
     assert how == "reset"
 
 
+async def turned_away(lab: Lab) -> None:
+    """A client that is reset, perhaps before it has seen that it was connected."""
+    with contextlib.suppress(ConnectionResetError):
+        assert await (await lab.client()).reset() == b""
+    await until(lambda: lab.web["connections"] == 0)
+
+
 @in_lab
 async def test_a_client_is_turned_away_with_a_reset_when_no_server_is_up(lab: Lab):
     await serve(lab)
-    assert await (await lab.client()).reset() == b""
+    await turned_away(lab)
     assert lab.web["refused"] == 1
     assert "no server is up" in lab.warnings[0]
 
@@ -167,9 +175,8 @@ async def test_a_server_that_does_not_read_stops_its_client(lab: Lab):
         now = lab.web["bytes_in"]
         still = still + 1 if now == last else 0
         last = now
-    session = next(iter(lab.engine._frontends["lb/web"].sessions))
-    assert session.upstream is not None
-    assert session.upstream.transport.get_write_buffer_size() < 1 << 20
+    (client_,) = lab.connections()
+    assert len(client_._tunnel._server._unsent) < 1 << 20
     reset(origin.writers[0])
 
 
@@ -251,7 +258,7 @@ async def test_a_session_that_did_not_end_in_order_is_logged_with_the_reason(lab
     await serve_logged(lab, origin, timeouts={"tunnel_ms": 50})
     assert await problem(lambda client: None) == ("s1", "timeouts.tunnel")
     await serve_logged(lab)
-    await (await lab.client()).reset()
+    await turned_away(lab)
     line = json.loads(lab.lines.pop())
     assert (line["server"], line["backend"], line["problem"]) == ("", "lb/app", "no server is up")
     assert lab.lines == []
@@ -267,3 +274,34 @@ async def test_a_client_that_leaves_while_it_waits_is_logged(lab: Lab):
     assert json.loads(lab.lines[0])["problem"] == "the client left before there was a server"
     first.writer.close()
     await until(lambda: len(lab.lines) == 2)
+
+
+@in_lab
+async def test_a_session_whose_server_has_ended_does_not_wait_an_hour_for_a_client_that_has_vanished(lab: Lab):
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.write_eof()
+        await reader.read(-1)
+
+    await serve(lab, await lab.origin(raw=raw))
+    client = await lab.client()
+    assert await client.reader.read(-1) == b"bye"
+    await lab.skip(55)
+    client.send(b"still here")
+    await until(lambda: lab.web["bytes_in"] == 10)
+    await lab.skip(55)
+    assert lab.web["connections"] == 1
+    await lab.skip(6)
+    await until(lambda: lab.web["connections"] == 0 and not lab.app["sessions"])
+
+
+@in_lab
+async def test_a_session_with_both_sides_open_is_silent_for_as_long_as_timeouts_tunnel_says(lab: Lab):
+    await serve(lab, await lab.origin(raw=echo), timeouts={"tunnel_ms": 600_000})
+    client = await lab.client()
+    await until(lambda: lab.app["sessions"])
+    await lab.skip(599)
+    client.send(b"x")
+    assert await client.reader.readexactly(1) == b"x"
+    await lab.skip(601)
+    await until(lambda: lab.web["connections"] == 0)

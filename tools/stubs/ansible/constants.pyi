@@ -1,0 +1,3 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+DEFAULT_FORKS: int
+DEFAULT_LOCAL_TMP: str
