@@ -66,6 +66,12 @@ async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await reader.read(-1)
 
 
+async def deaf(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that takes connections and reads nothing."""
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.sleep(60)
+
+
 class Request:
     """What an origin has read."""
 
@@ -280,7 +286,7 @@ class Lab:
         self.passwords: dict[str, str] = {}  # hashes by fingerprint, likewise
 
     def _mistake(self, error: Exception) -> None:
-        self.broken.append("".join(traceback.format_exception(error)))
+        self.broken.append("".join(traceback.format_exception(type(error), error, error.__traceback__)))
 
     def _announce(self, backend: str, bindings: Any) -> None:
         self.announced(backend, bindings)

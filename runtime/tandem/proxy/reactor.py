@@ -18,12 +18,14 @@ from .wheel import TICK_S, Timed, Wheel
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
+HANGUP = select.EPOLLHUP  # a reset, or that both sides have ended; epoll(7) tells it with READ and WRITE anyway
+_FAILED = select.EPOLLERR
 _EVENTS_MAX = 512  # taken from the kernel at once
 _IDLE_WAIT_MAX_S = 1.0
 
 
 class Handler(Timed):
-    """Who is told what happens to a descriptor. ``watched`` is what the reactor watches it for now, READ and WRITE added."""
+    """Who is told what happens to a descriptor. ``watched`` is what the reactor watches it for now: READ, WRITE and HANGUP added."""
 
     __slots__ = ("fd", "watched")
 
@@ -37,6 +39,10 @@ class Handler(Timed):
 
     def writable(self) -> None:
         """The kernel takes bytes again, or a connection attempt has ended."""
+
+    def hung_up(self, failed: bool) -> None:
+        """While it is not watched for READ: it was reset, or failed otherwise, or else both sides have ended."""
+        self.readable()
 
 
 class Call(Timed):
@@ -77,7 +83,7 @@ class Reactor:
         self.watch(self._wake, READ)
 
     def watch(self, handler: Handler, events: int) -> None:
-        """Watches the handler's descriptor for READ, WRITE, both, or with 0 for nothing at all: then not even errors are told."""
+        """Watches the handler's descriptor for READ, WRITE, both, or HANGUP alone, or with 0 for nothing at all: then not even errors are told."""
         had = handler.watched
         if events == had:
             return
@@ -140,23 +146,32 @@ class Reactor:
         self.turns += 1
         if self._soon:
             self._do_soon()
+        self._handle(events)
+        if now >= self._next_tick:
+            self._next_tick = now + TICK_S
+            self.wheel.advance(now)
+        if self._closing:
+            self._close_sockets()
+
+    def _handle(self, events: list[tuple[int, int]]) -> None:
         handlers = self._handlers
         for fd, what in events:
             handler = handlers.get(fd)
             if handler is None:
                 continue
             try:
+                if what == READ:
+                    handler.readable()
+                    continue
                 if what & WRITE:
                     handler.writable()
                 if what != WRITE and handler.watched:
-                    handler.readable()
+                    if handler.watched & READ:
+                        handler.readable()
+                    else:
+                        handler.hung_up(what & _FAILED != 0)
             except Exception as error:  # noqa: BLE001 - ends that handler's work alone
                 self._failed(handler, error)
-        if now >= self._next_tick:
-            self._next_tick = now + TICK_S
-            self.wheel.advance(now)
-        if self._closing:
-            self._close_sockets()
 
     def dispose(self) -> None:
         """Gives back the reactor's own descriptors; to be called once it runs no more."""
@@ -203,8 +218,9 @@ class _Wake(Handler):
         self._reactor = reactor
 
     def ring(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it is full of wake-ups already
-            os.write(self._write_fd, b"\0")
+        if self._write_fd >= 0:  # or the reactor runs no more
+            with contextlib.suppress(BlockingIOError):  # it is full of wake-ups already
+                os.write(self._write_fd, b"\0")
 
     def readable(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -212,5 +228,6 @@ class _Wake(Handler):
         self._reactor._take_from_outside()
 
     def close(self) -> None:
+        write_fd, self._write_fd = self._write_fd, -1
         os.close(self.fd)
-        os.close(self._write_fd)
+        os.close(write_fd)

@@ -20,7 +20,7 @@ from ...http.body import Bytes, Data, Spliced
 from ...tls.stream import TlsStream, WritesFirst
 from ..context import BUFFER_BYTES, Context
 from ..pipe import PIPE_BYTES
-from ..reactor import READ, WRITE, Handler
+from ..reactor import HANGUP, READ, WRITE, Handler
 
 _READ_BYTES = 65536  # beyond 128 KiB malloc(3) maps and unmaps memory for each read, which costs ten times as much
 UNLIMITED = 1 << 60  # bytes
@@ -73,6 +73,7 @@ class Connection(Handler):
         "_closing",
         "_ending",
         "_failed",
+        "_hung",
         "_most",
         "_plenty",
         "_reading",
@@ -86,6 +87,7 @@ class Connection(Handler):
         "bulk",
         "closed",
         "context",
+        "heeds_resets",
         "on_closed",
         "owner",
         "read_ended",
@@ -106,6 +108,7 @@ class Connection(Handler):
         self.blocked = False  # bytes are kept that the kernel does not take
         self.read_ended = False
         self.broken = False
+        self.heeds_resets = False  # a reset ends it at once, also while nothing is read of it; else what came before the reset is read first
         self.closed = False
         self.on_closed: Optional[Callable[[], None]] = None  # called once, when nothing more can go out
         self._reading = True
@@ -115,6 +118,7 @@ class Connection(Handler):
         self._taken = 0  # of them, what the peer had acknowledged when we last looked
         self._ending = False  # our side ends once all has gone out
         self._failed = False  # to send; the kernel tells the reason only once
+        self._hung = False  # both sides have ended, which needs no telling again
         self._closing = False  # nobody reads any more; it closes once all has gone out
 
     def begin(self) -> None:
@@ -196,9 +200,9 @@ class Connection(Handler):
         self._failed = True
         if self._closing:
             self._close()
-        elif self.read_ended:
-            # Nothing that is read will tell it.
-            self.broken = True
+        elif self.read_ended or self.heeds_resets:
+            # Nothing that is read will tell it, or is to be.
+            self.broken = self.read_ended = True
             self.context.reactor.soon(self._tell_broken)
             self._watch()
         else:
@@ -269,6 +273,17 @@ class Connection(Handler):
         else:
             self.owner.ended(self)
 
+    def hung_up(self, failed: bool) -> None:
+        if self._reading or self.read_ended or self.closed:
+            self.readable()
+        elif failed and self.heeds_resets:
+            self.broken = self.read_ended = True
+            self._watch()
+            self.owner.ended(self)
+        else:
+            self._hung = True
+            self._watch()
+
     def _read_bulk(self) -> Data:
         context = self.context
         data: Data
@@ -333,5 +348,10 @@ class Connection(Handler):
 
     def _watch(self) -> None:
         if not self.closed:
-            events = READ if self._reading and not self.read_ended and not self._writes_first else 0
+            events = 0
+            if not (self.read_ended or self._writes_first):
+                if self._reading:
+                    events = READ
+                elif self.heeds_resets and not (self.blocked or self._hung):
+                    events = HANGUP
             self.context.reactor.watch(self, events | WRITE if self.blocked or self._writes_first else events)

@@ -55,6 +55,7 @@ class H1Client:
         self._reactor, self._wheel = context.reactor, context.wheel
         self.connection = Connection(context, sock, self)
         self.connection.on_closed = self._closed
+        self.connection.heeds_resets = True
         self.plain = self.connection.plain
         self._body: Optional[Body] = None  # of the request that is arriving
         self._ahead: list[bytes] = []  # bytes that came before their turn
@@ -264,6 +265,7 @@ class H1Client:
             raise AssertionError("a tunnel for no exchange")
         self.data(head)
         self.state = move(self.state, states.SWITCHED)
+        self.connection.heeds_resets = False
         self._tunnel = Tunnel(self.context, self.frontend, exchange.backend.tunnel_s, self.connection, server)
         ahead = self._take_ahead()
         self._tunnel.begin(to_client=early, to_server=ahead)

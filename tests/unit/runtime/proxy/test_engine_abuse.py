@@ -10,7 +10,7 @@ from typing import Any
 
 from tandem._model import ClientLimits
 from tandem.proxy.flow.h1 import AHEAD_BYTES_MAX
-from tests.support.proxy_lab import Lab, Request, in_lab, ok, reset, until
+from tests.support.proxy_lab import Lab, Request, deaf, in_lab, ok, reset, until
 
 # Of one read, as docs/reference/limits.md has it, and the largest
 READ_BYTES, READ_BYTES_MAX = 65536, 512 * 1024
@@ -117,6 +117,36 @@ async def test_what_is_sent_ahead_is_held_up_to_a_limit_and_then_not_read(lab: L
     for client in greedy:
         reset(client.writer)
     released.set()
+
+
+@in_lab
+async def test_a_reset_is_noticed_while_nothing_is_read_of_the_client_and_what_it_sent_ahead_is_not_served(lab: Lab):
+    released = asyncio.Event()
+
+    async def late() -> bytes:
+        await released.wait()
+        return ok()
+
+    origin = await lab.origin(lambda _request: late())
+    await lab.serve(origin)
+    client = await lab.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 20_000)
+    await until(lambda: held(lab) >= AHEAD_BYTES_MAX and len(origin.requests) == 1)
+    reset(client.writer)
+    await until(lab.nothing_held)
+    released.set()
+    await served(lab)
+    assert [request.target for request in origin.requests] == [b"/", b"/other"]
+
+
+@in_lab
+async def test_a_client_that_resets_its_upload_to_a_server_that_does_not_read_leaves_at_once(lab: Lab):
+    await lab.serve(await lab.origin(raw=deaf))
+    client = await lab.client()
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" + bytes(30_000_000))
+    await until(lambda: any(not connected.connection._reading for connected in lab.connections()), 10)
+    reset(client.writer)
+    await until(lab.nothing_held)
 
 
 @in_lab

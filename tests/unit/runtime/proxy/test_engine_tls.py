@@ -14,7 +14,7 @@ import trustme
 
 from tandem._model import FrontendTls, LoadBalancer, Node, Server
 from tandem.pace import in_thread
-from tests.support.proxy_lab import Client, Lab, Request, in_lab, ok, until
+from tests.support.proxy_lab import Client, Lab, Request, deaf, in_lab, ok, reset, until
 from tests.support.tls import authority_pem, client_side, pair, revoked
 
 
@@ -59,6 +59,17 @@ async def test_large_bodies_pass_whole_in_both_directions_and_wait_for_slow_read
     await asyncio.sleep(0.1)
     assert (await client.response()).body == body
     assert (await client.get("/", body=b"small", method="PUT")).body == b"small"
+
+
+@in_lab
+async def test_a_client_that_resets_while_nothing_is_read_of_it_leaves_at_once(lab: Lab):
+    lab.certificates["lb/shop"] = pair("shop.test")
+    serve(lab, await lab.origin(raw=deaf), tls={})
+    client = await lab.client(tls=client_side(), name="shop.test")
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" + bytes(30_000_000))
+    await until(lambda: any(not connected.connection._reading for connected in lab.connections()), 10)
+    reset(client.writer)
+    await until(lab.nothing_held)
 
 
 @pytest.mark.parametrize(
