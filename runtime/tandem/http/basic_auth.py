@@ -21,7 +21,8 @@ REFUSED, WELCOME, UNKNOWN = range(3)
 class Attempt:
     """A name and a password, to be verified. ``mark`` names them without telling them."""
 
-    def __init__(self, mark: bytes, expected: PasswordHash, known: bool, password: bytes) -> None:
+    def __init__(self, name: bytes, mark: bytes, expected: PasswordHash, known: bool, password: bytes) -> None:
+        self.name = name
         self.mark = mark
         self._expected = expected
         self._known = known
@@ -66,7 +67,7 @@ class BasicAuth:
             return None
         mark = blake2b(b"%d:%b:%b" % (len(name), name, password), digest_size=16, key=self._key).digest()
         expected = self._users.get(name)
-        return Attempt(mark, expected or self._some, expected is not None, password)
+        return Attempt(name, mark, expected or self._some, expected is not None, password)
 
     def welcomes(self, attempt: Attempt) -> bool:
         """Whether it was verified before and found right; also from other threads."""

@@ -23,7 +23,8 @@ def format_entry(form: str, fields: Mapping[str, object], wall_clock_s: float) -
     moment = f"{utc.tm_mday:02d}/{_MONTHS[utc.tm_mon - 1]}/{utc.tm_year}:{utc.tm_hour:02d}:{utc.tm_min:02d}:{utc.tm_sec:02d} +0000"
     line = f"{fields['method']} {fields['target']} {fields['version']}" if fields["method"] else "-"
     quoted = " ".join(f'"{_quoted(fields[name])}"' for name in ("referer", "user_agent"))
-    return f'{fields["client"]} - - [{moment}] "{_quoted(line)}" {fields["status"]} {fields["bytes"]} {quoted}'
+    user = _quoted(fields.get("user", "")).replace(" ", "\\x20")  # in no quotes, as the format has it
+    return f'{fields["client"]} - {user} [{moment}] "{_quoted(line)}" {fields["status"]} {fields["bytes"]} {quoted}'
 
 
 def request_fields(
@@ -40,6 +41,7 @@ def request_fields(
     retries: int = 0,
     problem: str,
     request_id: bytes = b"",
+    user: bytes = b"",
 ) -> dict[str, object]:
     """The fields of a request's line; of one whose head was ``refused`` what could be read of it."""
     method = target = host = b""
@@ -65,6 +67,7 @@ def request_fields(
         "retries": retries,
         "problem": problem,
         **({"request_id": request_id.decode("ascii")} if request_id else {}),
+        **({"user": user.decode()} if user else {}),
     }
 
 

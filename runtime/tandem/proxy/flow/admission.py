@@ -103,6 +103,7 @@ def _ask_for_password(context: Context, exchange: Exchange, auth: BasicAuth) -> 
         return
     known = auth.known(attempt)
     if known == WELCOME:
+        exchange.user = attempt.name
         _let_in(context, exchange)
     elif known != UNKNOWN:
         _challenge(context, exchange, auth)
@@ -139,6 +140,7 @@ class _Verification:
         if verified is None:
             exchange.fail(503, "the password could not be verified")
         elif verified:
+            exchange.user = self._attempt.name
             _let_in(self._context, exchange)
         else:
             _challenge(self._context, exchange, self._auth)

@@ -43,7 +43,7 @@ class Exchange:
     status = 0
     bytes_out = 0
     server_name = ""
-    request_id = b""
+    user = request_id = b""
     rewriting: Optional[Rewriting] = None  # by rules
     packed: Optional[GzipBody] = None  # the answer's body, compressed
     tunnelled_bytes = 0  # to the client, after a switch of protocols; counted by the tunnel

@@ -28,6 +28,7 @@ class Logged(Protocol):
     status: int
     stream: ClientStream
     tunnelled_bytes: int
+    user: bytes
 
 
 def log_request(exchange: Logged, problem: str) -> None:
@@ -45,5 +46,6 @@ def log_request(exchange: Logged, problem: str) -> None:
         retries=exchange.placement.retries,
         problem=problem,
         request_id=exchange.request_id,
+        user=exchange.user,
     )
     context.log(format_entry(frontend.config.access_log, entry, context.wall_clock()))

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import json
 import threading
 
 import pytest
@@ -168,6 +169,21 @@ async def test_a_password_that_cannot_be_verified_now_is_not_taken_for_a_wrong_o
     (logged,) = lab.broken
     assert "MemoryError" in logged, "why is in the log, and the worker goes on"
     lab.broken.clear()
+
+
+@in_lab
+async def test_the_access_log_names_who_came_in_and_nobody_else(lab: Lab):
+    origin = await serve(lab, frontend={"access_log": "json"})
+    client = await lab.client()
+    for _turn in range(2):  # verified, and known
+        assert (await client.get("/", basic("ann", "open"))).status == 200
+    assert (await client.get("/", basic("ann", "wrong"))).status == 401
+    assert [json.loads(line).get("user") for line in lab.lines] == ["ann", "ann", None]
+    lab.passwords = {"key": scrypt("open")}
+    auth = BasicAuth(users=(User("a b\u00e9", "key"),))
+    await lab.serve(origin, frontend={"access_log": "common", "basic_auth": auth})
+    assert (await (await lab.client()).get("/", basic("a b\u00e9", "open"))).status == 200
+    assert lab.lines[-1].startswith("127.0.0.1 - a\\x20b\\xe9 [01/Jan/1970:00:00:00 +0000] ")
 
 
 @in_lab
