@@ -30,6 +30,8 @@ FRONTEND = (
     Metric("bad_requests", "counter", "requests that were refused for what they are"),
     Metric("proxy_headers_bad", "counter", "connections of trusted proxies that did not say in time and form whose they are"),
     Metric("limited", "counter", "requests and connections that client_limits refused"),
+    Metric("denied", "counter", "requests that an ACL denied, at once or out of a tarpit"),
+    Metric("unauthorized", "counter", "requests that were asked for a password, or showed a wrong one"),
     Metric("handshakes", "counter", "TLS handshakes with clients that were completed", "tls_handshakes"),
     Metric("handshakes_resumed", "counter", "of them, those that resumed a session", "tls_handshakes_resumed"),
     Metric("handshakes_failed", "counter", "TLS handshakes with clients that failed, or took too long", "tls_handshakes_failed"),
@@ -73,6 +75,7 @@ class FrontendCounters:
         "bytes_in",
         "bytes_out",
         "connections_total",
+        "denied",
         "handshakes",
         "handshakes_failed",
         "handshakes_resumed",
@@ -81,6 +84,7 @@ class FrontendCounters:
         "refused",
         "requests",
         "responses",
+        "unauthorized",
     )
 
     def __init__(self) -> None:
@@ -92,6 +96,8 @@ class FrontendCounters:
         self.bad_requests = 0
         self.proxy_headers_bad = 0
         self.limited = 0
+        self.denied = 0
+        self.unauthorized = 0
         self.handshakes = 0
         self.handshakes_resumed = 0
         self.handshakes_failed = 0
@@ -108,6 +114,8 @@ class FrontendCounters:
             "bad_requests": self.bad_requests,
             "proxy_headers_bad": self.proxy_headers_bad,
             "limited": self.limited,
+            "denied": self.denied,
+            "unauthorized": self.unauthorized,
             "handshakes": self.handshakes,
             "handshakes_resumed": self.handshakes_resumed,
             "handshakes_failed": self.handshakes_failed,

@@ -59,6 +59,8 @@ def _let_in(context: Context, exchange: Exchange) -> None:
 
 def _turn_away(context: Context, exchange: Exchange, verdict: Verdict) -> None:
     frontend, stream = exchange.frontend, exchange.stream
+    if verdict.action != REDIRECT:
+        frontend.counters.denied += 1
     if verdict.action == REDIRECT and verdict.location is not None:
         local = b"" if exchange.request.fields.host else stream.peer.local()
         _send_elsewhere(context, exchange, verdict.status, verdict.location.of(exchange.request, stream.passing.scheme, local))
@@ -112,6 +114,7 @@ def _ask_for_password(context: Context, exchange: Exchange, auth: BasicAuth) -> 
 
 
 def _challenge(context: Context, exchange: Exchange, auth: BasicAuth) -> None:
+    exchange.frontend.counters.unauthorized += 1
     keep = _goes_on(exchange)
     page = page_for(401, exchange.frontend.writings.pages)
     fields = own_fields(exchange, page.fields + auth.challenge)

@@ -37,7 +37,7 @@ async def test_the_first_acl_that_matches_counts_and_deny_answers_with_its_statu
     assert len(origin.requests) == 2
     logged = [json.loads(line) for line in lab.lines]
     assert [line["problem"] for line in logged] == ["", *["an ACL denies it"] * 3, ""]
-    assert lab.web["responses_4xx"] == 3
+    assert (lab.web["responses_4xx"], lab.web["denied"]) == (3, 3)
 
 
 @in_lab
@@ -165,7 +165,7 @@ async def test_a_tarpit_holds_a_request_for_its_time_and_then_denies_it(lab: Lab
     assert not answer.done()
     await lab.skip(6)
     assert (await answer).status == 404
-    assert lab.engine._frontends["lb/web"].entry.tarpitted == 0
+    assert (lab.engine._frontends["lb/web"].entry.tarpitted, lab.web["denied"]) == (0, 1)
     assert len(origin.requests) == 1
 
 

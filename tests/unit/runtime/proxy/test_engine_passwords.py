@@ -77,6 +77,7 @@ async def test_who_shows_a_users_password_comes_in_and_nobody_else(lab: Lab):
         assert (await client.get("/", shown)).status == 401, shown
     assert (await client.get("/", basic("ann", "open"), basic("ann", "open"))).status == 401  # which of them would a server take?
     assert len(origin.requests) == 2
+    assert lab.web["unauthorized"] == 1 + len(wrong) + 1
 
 
 @in_lab
