@@ -2562,11 +2562,13 @@ options:
         type: int
       access_log:
         description:
-          - The form of the access log. V(json) writes one object a line, V(common) the Common Log Format, V(none) nothing.
-          - A line is for a request, and of TCP for a session, when it has ended. V(common) is for HTTP only.
+          - The form of the access log. V(json) writes one object a line, V(common) the Common Log Format, V(combined) that
+            with referrer and user agent, V(haproxy) what HAProxy writes with C(option httplog), of TCP with C(option tcplog),
+            V(none) nothing.
+          - A line is for a request, and of TCP for a session, when it has ended. V(common) and V(combined) are for HTTP only.
           - On creation the default is V(none).
         type: str
-        choices: [none, json, common]
+        choices: [none, json, common, combined, haproxy]
       forwarding:
         description:
           - Who passes the traffic on. V(proxy) is a process on the node, which understands it. V(kernel) hands the packets

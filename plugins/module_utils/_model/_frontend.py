@@ -123,7 +123,7 @@ class Frontend(Object):
     client_limits: ClientLimits = option("object", ClientLimits, of=ClientLimits)
     max_head: int = option("int", 65_536, minimum=1024, maximum=1_048_576)
     max_body: int = option("int", 0, maximum=1_000_000_000_000)
-    access_log: str = option("str", "none", choices=("none", "json", "common"))
+    access_log: str = option("str", "none", choices=("none", "json", "common", "combined", "haproxy"))
     forwarding: str = option("str", "proxy", choices=("proxy", "kernel"))
     client_address: str = option("str", "snat", choices=("snat", "keep"))
     enabled: bool = option("bool", True)

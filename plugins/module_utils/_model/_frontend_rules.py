@@ -74,9 +74,9 @@ def _options_of_http(frontend: Frontend, where: str) -> Iterator[Problem]:
         given = getattr(frontend, field_name)
         if name in _OF_REQUESTS and given != default:
             yield Problem(where, name, given, _OF_REQUESTS[name], f"Use protocol: http, or the default ({plain(default)}).")
-    if frontend.access_log == "common":
+    if frontend.access_log in ("common", "combined"):
         rule = "but the Common Log Format is one of HTTP requests"
-        yield Problem(where, "access_log", "common", rule, "Use access_log: json, which writes a line for each session, or none.")
+        yield Problem(where, "access_log", frontend.access_log, rule, "Use json or haproxy, which write a line for each session, or none.")
     yield from timeouts_of_http(where, frontend.timeouts, "client", "keepalive")
     # With TLS it bounds the handshake, or the message that names a host; with proxies in front the header that says whose a connection is.
     if not (frontend.tls.certificates or frontend.routes or frontend.accept_proxy_protocol):

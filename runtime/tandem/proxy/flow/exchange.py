@@ -40,8 +40,8 @@ class Exchange:
     connection: Optional[ServerConnection] = None
     backend: Optional[BackendState] = None
     response: Optional[Response] = None
-    status = 0
-    bytes_out = 0
+    status = bytes_out = 0
+    head_s = 0.0  # that the request's head took to arrive
     server_name = ""
     user = request_id = b""
     rewriting: Optional[Rewriting] = None  # by rules
@@ -59,7 +59,7 @@ class Exchange:
         self.context, self.stream = context, stream
         self.frontend, self.request = stream.frontend, request
         self.request_whole = not (request.fields.length or request.fields.chunked)
-        self.began = self._head_at = context.reactor.now
+        self.began = self.head_at = context.reactor.now
         self.placement = Placement(context, self, stream.peer)
         self.placement.repeatable = request.idempotent
         self._sent = Repeatable()
@@ -216,7 +216,7 @@ class Exchange:
 
     def _count(self, response: Response) -> None:
         """This is the answer that goes out."""
-        self.response, self.status, self._head_at = response, response.status, self.context.reactor.now
+        self.response, self.status, self.head_at = response, response.status, self.context.reactor.now
         self.frontend.counters.responses[response.status // 100] += 1
         if response.status >= 500 and self.placement.server is not None:
             self.placement.server.counters.responses_5xx += 1
@@ -295,7 +295,7 @@ class Exchange:
         """The answer is complete. The request may not be: then what is left of it is passed on, if the server takes it (RFC 9112 9.5)."""
         connection, response = self.connection, self.response
         self._answer_body = None
-        self.placement.answered(self.began, self._head_at)
+        self.placement.answered(self.began, self.head_at)
         keep = response is not None and response.keep_alive
         if not self.request_whole and keep and not self._cut and connection is not None and connection.may_go_on:
             self.answer_whole = True

@@ -18,11 +18,11 @@ from ...tls.stream import TlsStream
 from ..context import Context
 from ..pool.frontends import FrontendState
 from ..pool.peer import Peer
-from .access_log import format_entry, request_fields
 from .admission import admit
 from .answers import error_answer
 from .connection import Connection, Stream
 from .exchange import Exchange
+from .logged import log_refused
 from .server import ServerConnection
 from .tunnel import Tunnel
 
@@ -148,7 +148,6 @@ class H1Client:
             self._learn_options(self.connection.sock)
         self._keep = fields.keep_alive
         self.takes_chunks = bool(fields.minor)
-        self._began = 0.0
         if fields.chunked:
             self._body = ChunkedBody(most=self.frontend.config.max_body)
             self.state = move(HEAD, states.PARTIAL)
@@ -159,6 +158,9 @@ class H1Client:
             self.state = move(HEAD, states.WHOLE)
         self.frontend.counters.requests += 1
         exchange = self.exchange = Exchange(self.context, self, request)
+        if self._began:
+            exchange.head_s = exchange.began - self._began
+            self._began = 0.0
         if self.frontend.gated or fields.max_forwards == 0:
             admit(self.context, exchange)
         else:
@@ -336,17 +338,7 @@ class H1Client:
         sent = self._send_error(bad.status, bad.method == b"HEAD")
         self.frontend.counters.bytes_out += sent
         if self.frontend.config.access_log != "none":
-            entry = request_fields(
-                client=self.client,
-                frontend=self.frontend.key,
-                request=None,
-                refused=bad,
-                status=bad.status,
-                bytes_out=sent,
-                duration_s=self._reactor.now - self._began if self._began else 0.0,
-                problem=str(bad),
-            )
-            self.context.log(format_entry(self.frontend.config.access_log, entry, self.context.wall_clock()))
+            log_refused(self, self.context, bad, sent, self._reactor.now - self._began if self._began else 0.0)
 
     def _send_error(self, status: int, head_only: bool, page: Optional[Page] = None) -> int:
         answer = error_answer(status, self.frontend, self.exchange, page=page, head_only=head_only, date=self.context.date())

@@ -37,6 +37,8 @@ class Placement(Seeker):
 
     pooled = True
     repeatable = False
+    queued_s = 0.0  # that it has waited for a server, in all
+    connect_s = 0.0  # that its connection took to come about
     _since = 0.0  # it waits, or is connecting
 
     def __init__(self, context: Context, owner: Placed, peer: Peer) -> None:
@@ -77,8 +79,10 @@ class Placement(Seeker):
         self.server = server
         if self.slot:
             self._context.wheel.clear(self)  # the queue's
+            waited = self._context.reactor.now - self._since
+            self.queued_s += waited
             if self.backend is not None:
-                self.backend.latency.queue.add(self._context.reactor.now - self._since)
+                self.backend.latency.queue.add(waited)
         owner = self._owner
         if self.pooled and server.idle and owner is not None:
             connection = self._idle(server)
@@ -142,6 +146,7 @@ class Placement(Seeker):
             self._connector.cancel()
             self._connector = None
         if self.waits_in is not None and self.backend is not None:
+            self.queued_s += self._context.reactor.now - self._since
             self.backend.leave_queue(self)
         if self.slot:
             self._context.wheel.clear(self)
@@ -176,6 +181,7 @@ class Placement(Seeker):
         if self.waits_in is not None and self.backend is not None:
             self.backend.leave_queue(self)
             self.backend.queue_timeouts += 1
+            self.queued_s += now - self._since
             self._unplaced("waited too long in the queue")
         elif self._connector is not None and server is not None:
             self._connector.cancel()
@@ -195,8 +201,9 @@ class Placement(Seeker):
             self._cannot_connect(server, f"{server.name}: {why}")
             return
         self._context.wheel.clear(self)
+        self.connect_s = self._context.reactor.now - self._since
         if self.backend is not None:
-            self.backend.latency.connect.add(self._context.reactor.now - self._since)
+            self.backend.latency.connect.add(self.connect_s)
         owner.placed(connection, False)
 
     def _cannot_connect(self, server: ServerState, why: str) -> None:

@@ -13,9 +13,9 @@ from ..context import Context
 from ..pool.backends import BackendState
 from ..pool.frontends import FrontendState
 from ..pool.peer import Peer
-from .access_log import format_entry, session_fields
 from .answers import standing_in
 from .connection import Connection, Stream
+from .logged import log_session
 from .placement import Placement
 from .server import ServerConnection
 from .tunnel import Tunnel
@@ -24,12 +24,12 @@ from .tunnel import Tunnel
 class TcpClient:
     """One client connection. Of what the client sends before it has a server one read is held, or a ClientHello, and no more is read."""
 
-    _backend: Optional[BackendState] = None
+    backend: Optional[BackendState] = None
     _tunnel: Optional[Tunnel] = None
-    _early = b""
+    early = b""
     _hello: Optional[HelloReader] = None
     _name = ""  # that TLS asks for
-    _server_name = ""
+    server_name = ""
     _problem = ""
 
     def __init__(self, context: Context, frontend: FrontendState, sock: Stream, peer: Peer) -> None:
@@ -38,9 +38,9 @@ class TcpClient:
         self.peer, self.client = peer, peer.address
         self.connection = Connection(context, sock, self)
         self.connection.on_closed = self._closed
-        self._began = context.reactor.now
-        self._placement = Placement(context, self, peer)
-        self._placement.pooled = False
+        self.began = context.reactor.now
+        self.placement = Placement(context, self, peer)
+        self.placement.pooled = False
 
     def begin(self) -> None:
         self.connection.begin()
@@ -56,19 +56,19 @@ class TcpClient:
     def route(self) -> None:
         backend = self.frontend.backend_for_name(self._name)
         if backend is not None and backend.writing.falls_back:
-            backend = standing_in(self.frontend, backend, self._placement, self.context.reactor.now)
-        self._backend = backend
+            backend = standing_in(self.frontend, backend, self.placement, self.context.reactor.now)
+        self.backend = backend
         if backend is None:
             self.unplaced("the frontend has no backend")
         else:
-            self._placement.seek(backend)
+            self.placement.seek(backend)
 
     def placed(self, connection: ServerConnection, reused: bool) -> None:
-        if self._placement.server is None or self._backend is None:
+        if self.placement.server is None or self.backend is None:
             raise AssertionError("placed nowhere")
-        self._server_name = self._placement.server.name
-        self._tunnel = Tunnel(self.context, self.frontend, self._backend.tunnel_s, self.connection, connection)
-        early, self._early = self._early, b""
+        self.server_name = self.placement.server.name
+        self._tunnel = Tunnel(self.context, self.frontend, self.backend.tunnel_s, self.connection, connection)
+        early, self.early = self.early, b""
         self._tunnel.begin(to_server=early)
 
     def unplaced(self, why: str) -> None:
@@ -81,7 +81,7 @@ class TcpClient:
 
     def received(self, connection: Connection, data: Data) -> None:
         self.frontend.counters.bytes_in += len(data)
-        self._early += bytes(data)
+        self.early += bytes(data)
         hello = self._hello
         if hello is not None:
             try:
@@ -133,19 +133,8 @@ class TcpClient:
             problem = problem or tunnel.problem
         elif not problem:
             problem = "the client left before there was a server"
-        if self.frontend.config.access_log == "json":
-            entry = session_fields(
-                client=self.client,
-                frontend=self.frontend.key,
-                backend=self._backend.key if self._backend is not None else "",
-                server=self._server_name,
-                bytes_in=tunnel.bytes_in if tunnel is not None else len(self._early),
-                bytes_out=tunnel.bytes_out if tunnel is not None else 0,
-                duration_s=self.context.reactor.now - self._began,
-                retries=self._placement.retries,
-                problem=problem,
-            )
-            self.context.log(format_entry("json", entry, self.context.wall_clock()))
-        self._placement.finish()
+        if self.frontend.config.access_log != "none":
+            log_session(self, tunnel, problem)
+        self.placement.finish()
         self.peer.left()
         self.frontend.left(self)

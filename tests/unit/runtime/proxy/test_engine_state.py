@@ -249,9 +249,11 @@ async def test_every_request_leaves_one_line_in_the_access_log(lab: Lab):
     await client.response()
     await client.ended()
     first, second = [json.loads(line) for line in lab.lines]
-    duration = first.pop("duration_ms")
-    assert 10 <= duration < 2000
+    response, duration = first.pop("response_ms"), first.pop("duration_ms")
+    assert 10 <= response <= duration < 2000
+    assert 0 <= first.pop("connect_ms") < 1000
     assert first["bytes"] > 5
+    assert first.pop("client_port") == client.writer.get_extra_info("sockname")[1]
     del first["bytes"]
     assert first == {
         "time": "1970-01-01T00:00:00.000Z",
@@ -259,6 +261,7 @@ async def test_every_request_leaves_one_line_in_the_access_log(lab: Lab):
         "frontend": "lb/web",
         "backend": "lb/app",
         "server": "s1",
+        "scheme": "http",
         "method": "GET",
         "target": "/a?b",
         "version": "HTTP/1.1",
@@ -266,12 +269,43 @@ async def test_every_request_leaves_one_line_in_the_access_log(lab: Lab):
         "user_agent": "test",
         "referer": "http://r/",
         "status": 200,
+        "head_ms": 0.0,
+        "queue_ms": 0.0,
         "retries": 0,
         "problem": "",
     }
     assert (second["status"], second["method"], second["server"], second["backend"]) == (400, "", "", "")
     assert "request line" in second["problem"]
     assert second["duration_ms"] < 10
+    assert (second["connect_ms"], second["response_ms"]) == (None, None)
+
+
+@in_lab
+async def test_the_line_says_what_a_requests_time_was_spent_on(lab: Lab):
+    go_on = asyncio.Event()
+
+    async def answer(_request: Request) -> bytes:
+        await go_on.wait()
+        return ok()
+
+    await lab.serve(Server("s1", "127.0.0.1", (await lab.origin(answer)).port, max_connections=1), frontend={"access_log": "json"})
+    first, second = await lab.client(), await lab.client()
+    first.send(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
+    await until(lambda: lab.server()["sessions"] == 1)
+    second.send(b"GET /second HTTP/1.1\r\n")
+    await until(lambda: lab.web["bytes_in"] > len("GET /first HTTP/1.1\r\nHost: a\r\n\r\n"))
+    await lab.skip(1)
+    second.send(b"Host: a\r\n\r\n")
+    await until(lambda: lab.app["queue"] == 1)
+    await lab.skip(2)
+    go_on.set()
+    for client in (first, second):
+        assert (await client.response()).status == 200
+    waited, queued = [json.loads(line) for line in lab.lines]
+    assert (waited["head_ms"], waited["queue_ms"]) == (0.0, 0.0)
+    assert 3000 <= waited["response_ms"] <= waited["duration_ms"] < 4000
+    assert 1000 <= queued["head_ms"] < 2000 <= queued["queue_ms"] <= queued["duration_ms"] < 3000
+    assert queued["response_ms"] < 1000
 
 
 @in_lab

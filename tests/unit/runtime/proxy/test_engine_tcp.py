@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import re
 import socket
 from collections.abc import Callable
 
@@ -225,7 +226,8 @@ async def test_every_session_leaves_one_line_in_the_access_log_when_it_ends(lab:
     client.writer.close()
     await until(lambda: lab.lines)
     (line,) = [json.loads(line) for line in lab.lines]
-    assert 0 < line.pop("duration_ms") < 5000
+    assert 0 <= line.pop("connect_ms") <= line.pop("duration_ms") < 5000
+    assert line.pop("client_port") > 0
     assert line == {
         "time": "1970-01-01T00:00:00.000Z",
         "client": "127.0.0.1",
@@ -234,9 +236,27 @@ async def test_every_session_leaves_one_line_in_the_access_log_when_it_ends(lab:
         "server": "s2",
         "bytes_in": 8,
         "bytes_out": 8,
+        "queue_ms": 0.0,
         "retries": 1,
         "problem": "",
     }
+
+
+@in_lab
+async def test_a_session_leaves_a_line_as_haproxys_tcplog_where_that_is_wanted(lab: Lab):
+    origin = await lab.origin(raw=echo)
+    await lab.serve(origin, protocol="tcp", frontend={"protocol": "tcp", "access_log": "haproxy"})
+    client = await lab.client()
+    client.send(b"question")
+    assert await client.reader.readexactly(8) == b"question"
+    client.writer.close()
+    await until(lambda: lab.lines)
+    (line,) = lab.lines
+    who, moment, frontend, server, times, rest = line.split(" ", 5)
+    port = client.writer.get_extra_info("sockname")[1]
+    assert (who, frontend, server, rest) == (f"127.0.0.1:{port}", "web", "app/s1", "8 -- 1/1/1/1/0 0/0")
+    assert re.fullmatch(r"0/\d+/\d+", times)
+    assert moment.startswith("[")
 
 
 @in_lab
