@@ -61,17 +61,6 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()  # type: ignore[attr-defined]
 
 
-async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A server that reads and never answers (``raw`` of an ``Origin``)."""
-    await reader.read(-1)
-
-
-async def deaf(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A server that takes connections and reads nothing."""
-    writer.transport.pause_reading()  # type: ignore[attr-defined]
-    await asyncio.sleep(60)
-
-
 class Request:
     """What an origin has read."""
 

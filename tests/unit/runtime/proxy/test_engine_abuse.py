@@ -10,7 +10,8 @@ from typing import Any
 
 from tandem._model import ClientLimits
 from tandem.proxy.flow.h1 import AHEAD_BYTES_MAX
-from tests.support.proxy_lab import Lab, Request, deaf, in_lab, ok, reset, until
+from tests.support.proxy_lab import Lab, Request, in_lab, ok, reset, until
+from tests.support.unhelpful import deaf
 
 # Of one read, as docs/reference/limits.md has it, and the largest
 READ_BYTES, READ_BYTES_MAX = 65536, 512 * 1024

@@ -10,7 +10,8 @@ import pytest
 
 from tandem._model import Route, Server, Sticky
 from tandem.proxy.flow.h1 import AHEAD_BYTES_MAX
-from tests.support.proxy_lab import Lab, Request, in_lab, ok, reset, silence, until
+from tests.support.proxy_lab import Lab, Request, in_lab, ok, reset, until
+from tests.support.unhelpful import silence
 
 
 @in_lab

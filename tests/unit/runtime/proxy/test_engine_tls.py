@@ -14,8 +14,9 @@ import trustme
 
 from tandem._model import FrontendTls, LoadBalancer, Node, Server
 from tandem.pace import in_thread
-from tests.support.proxy_lab import Client, Lab, Request, deaf, in_lab, ok, reset, until
+from tests.support.proxy_lab import Client, Lab, Request, in_lab, ok, reset, until
 from tests.support.tls import authority_pem, client_side, pair, revoked
+from tests.support.unhelpful import deaf
 
 
 def serve(lab: Lab, *servers: Any, tls: dict[str, Any], frontend: dict[str, Any] | None = None, **backend: Any) -> None:
