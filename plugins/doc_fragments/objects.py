@@ -1089,8 +1089,8 @@ options:
             elements: str
           sources:
             description:
-              - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-                stands for itself alone. V([]) matches every client.
+              - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one
+                that C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
             type: list
             elements: str
       response_headers:
@@ -1256,8 +1256,8 @@ options:
             elements: str
           sources:
             description:
-              - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-                stands for itself alone. V([]) matches every client.
+              - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one
+                that C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
             type: list
             elements: str
       path_rewrite:
@@ -1509,8 +1509,8 @@ options:
             elements: str
           sources:
             description:
-              - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-                stands for itself alone. V([]) matches every client.
+              - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one
+                that C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
             type: list
             elements: str
       acls:
@@ -1714,8 +1714,8 @@ options:
             elements: str
           sources:
             description:
-              - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-                stands for itself alone. V([]) matches every client.
+              - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one
+                that C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
             type: list
             elements: str
       acl_default:
@@ -1898,8 +1898,8 @@ options:
             elements: str
           sources:
             description:
-              - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-                stands for itself alone. V([]) matches every client.
+              - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one
+                that C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
             type: list
             elements: str
       tls:
@@ -2027,6 +2027,15 @@ options:
             with O(frontends.forwarded_for=replace). An address stands for itself alone. V([]) trusts nobody. HTTP only.
         type: list
         elements: str
+      client_from:
+        description:
+          - The field in which O(frontends.trusted_proxies) name their client, such as V(X-Forwarded-For) or V(CF-Connecting-IP).
+            What they pass on is then that client's for the O(frontends.acls) and O(frontends.routes) by source network, O(frontends.client_limits)
+            (but its connections, which are the proxy's), C(balance=source) and stickiness by source of backends, the access
+            log and C(%{client_address}). Of a list it is the last address that is not of O(frontends.trusted_proxies).
+          - Where no address stands there, it is the proxy's. V("") takes the connection's address, as it does for all others.
+            HTTP only.
+        type: str
       via:
         description:
           - Whether requests get a Via field. nginx as a server does not compress answers to requests that carry one, unless
@@ -2217,8 +2226,8 @@ options:
             elements: str
           sources:
             description:
-              - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-                stands for itself alone. V([]) matches every client.
+              - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one
+                that C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
             type: list
             elements: str
       response_headers:
@@ -2384,8 +2393,8 @@ options:
             elements: str
           sources:
             description:
-              - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-                stands for itself alone. V([]) matches every client.
+              - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one
+                that C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
             type: list
             elements: str
       request_id:

@@ -709,8 +709,8 @@ options:
         elements: str
       sources:
         description:
-          - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-            stands for itself alone. V([]) matches every client.
+          - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one that
+            C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
         type: list
         elements: str
   response_headers:
@@ -876,8 +876,8 @@ options:
         elements: str
       sources:
         description:
-          - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-            stands for itself alone. V([]) matches every client.
+          - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one that
+            C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
         type: list
         elements: str
   path_rewrite:

@@ -241,8 +241,8 @@ options:
         elements: str
       sources:
         description:
-          - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-            stands for itself alone. V([]) matches every client.
+          - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one that
+            C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
         type: list
         elements: str
   acls:
@@ -446,8 +446,8 @@ options:
         elements: str
       sources:
         description:
-          - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-            stands for itself alone. V([]) matches every client.
+          - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one that
+            C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
         type: list
         elements: str
   acl_default:
@@ -630,8 +630,8 @@ options:
         elements: str
       sources:
         description:
-          - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-            stands for itself alone. V([]) matches every client.
+          - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one that
+            C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
         type: list
         elements: str
   tls:
@@ -756,6 +756,15 @@ options:
         O(forwarded_for=replace). An address stands for itself alone. V([]) trusts nobody. HTTP only.
     type: list
     elements: str
+  client_from:
+    description:
+      - The field in which O(trusted_proxies) name their client, such as V(X-Forwarded-For) or V(CF-Connecting-IP). What they
+        pass on is then that client's for the O(acls) and O(routes) by source network, O(client_limits) (but its connections,
+        which are the proxy's), C(balance=source) and stickiness by source of backends, the access log and C(%{client_address}).
+        Of a list it is the last address that is not of O(trusted_proxies).
+      - Where no address stands there, it is the proxy's. V("") takes the connection's address, as it does for all others.
+        HTTP only.
+    type: str
   via:
     description:
       - Whether requests get a Via field. nginx as a server does not compress answers to requests that carry one, unless its
@@ -946,8 +955,8 @@ options:
         elements: str
       sources:
         description:
-          - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-            stands for itself alone. V([]) matches every client.
+          - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one that
+            C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
         type: list
         elements: str
   response_headers:
@@ -1113,8 +1122,8 @@ options:
         elements: str
       sources:
         description:
-          - The networks of which one must hold the address that the client's connection comes from, up to 10000. An address
-            stands for itself alone. V([]) matches every client.
+          - The networks of which one must hold the client's address, up to 10000. It is the connection's, or the one that
+            C(client_from) of the frontend takes. An address stands for itself alone. V([]) matches every client.
         type: list
         elements: str
   request_id:

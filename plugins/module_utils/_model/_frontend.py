@@ -10,7 +10,7 @@ from . import _pem as pem
 from . import _values as values
 from ._acl import Acl, BasicAuth
 from ._conditions import Conditions
-from ._headers import Compression, ErrorPage, HeaderRule, PathRewrite, RequestId, forwarded_field
+from ._headers import Compression, ErrorPage, HeaderRule, PathRewrite, RequestId, forwarded_field, named_client_field
 from ._objects import DAY_MS, KeepaliveProbes, Object
 from ._options import option
 
@@ -108,6 +108,7 @@ class Frontend(Object):
     forwarded_for: str = option("str", "replace", choices=("replace", "append", "none"))
     forwarded_fields: tuple[str, ...] = option("strings", ("X-Forwarded-For", "X-Forwarded-Proto"), read=forwarded_field)
     trusted_proxies: tuple[str, ...] = option("strings", (), read=values.network)
+    client_from: str = option("str", "", read=named_client_field)
     via: bool = option("bool", True)
     header_underscores: str = option("str", "drop", choices=("drop", "pass"))
     upgrades: tuple[str, ...] = option("strings", ("websocket",), read=values.upgrade)

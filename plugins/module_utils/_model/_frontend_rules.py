@@ -19,6 +19,7 @@ from ._problems import Problem, known, plain
 _OF_REQUESTS = {
     "forwarded_for": "but TCP has no fields to name the client in",
     "trusted_proxies": "but TCP has no fields that they could have written",
+    "client_from": "but TCP has no fields that name a client",
     "via": "but TCP has no fields to name the proxy in",
     "header_underscores": "but TCP has no fields that could have them in their names",
     "upgrades": "but TCP passes bytes, whatever they switch to",
@@ -50,6 +51,8 @@ def check_frontend(document: Document, frontend: Frontend) -> Iterator[Problem]:
         does = {"append": "keeps what any client wrote", "none": "passes what any client wrote"}[frontend.forwarded_for]
         way_out = "Use forwarded_for: replace, or clear them (trusted_proxies: [])."
         yield Problem(where, "trusted_proxies", frontend.trusted_proxies, f"but forwarded_for: {frontend.forwarded_for} {does}", way_out)
+    elif frontend.client_from and not frontend.trusted_proxies:
+        yield Problem(where, "client_from", frontend.client_from, "but nobody is trusted to say it", "Name your proxies in trusted_proxies.")
     yield from _client_limits(frontend, where)
     named = [("default_backend", frontend.default_backend)] if frontend.default_backend else []
     for index, route in enumerate(frontend.routes):

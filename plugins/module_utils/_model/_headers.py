@@ -38,6 +38,13 @@ def field_name(given: str) -> str:
     return given
 
 
+def named_client_field(given: str) -> str:
+    """A field that lists addresses, which Forwarded does not; empty for none."""
+    if given and given.lower() == "forwarded":
+        raise ValueError("which holds more than addresses", "Have your proxies write X-Forwarded-For, or a field of their own.")
+    return field_name(given) if given else ""
+
+
 def forwarded_field(given: str) -> str:
     """One of FORWARDED_FIELDS, whatever its case."""
     for name in FORWARDED_FIELDS:

@@ -126,7 +126,7 @@ class HeaderRules:
         if self._always is not None:
             return self._always
         applies = 0
-        client = passing.client.decode()
+        client = passing.whose.decode()
         for bit, when in self._asked:
             if when.matches(request, client):
                 applies |= bit

@@ -16,7 +16,8 @@ class Passing:
     underscore in their name pass, which CGI and WSGI servers cannot tell from those with a hyphen. ``upgrades``: the protocols, in lower case,
     that a client may switch to. ``client_cert``: the field lines, without the last line's end, that tell servers of the client's certificate; what a
     client says of it itself passes from proxies alone that are believed (``append``). ``forwarded``: which fields name the client, as the model
-    has them; ``port`` is the one that clients reach us at, for X-Forwarded-Port. ``client_port`` and ``tls_sni`` are for variables.
+    has them; ``port`` is the one that clients reach us at, for X-Forwarded-Port. ``client_port`` and ``tls_sni`` are for variables,
+    and ``whose``, who the client is by the word of trusted proxies, for rules too; without it that is ``client``.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Passing:
         "underscores",
         "upgrades",
         "via",
+        "whose",
     )
 
     def __init__(
@@ -51,8 +53,10 @@ class Passing:
         port: int = 0,
         client_port: bytes = b"",
         tls_sni: bytes = b"",
+        whose: bytes = b"",
     ) -> None:
         self.client = client
+        self.whose = whose or client
         self.scheme = scheme
         self.mode = mode
         self.via = via

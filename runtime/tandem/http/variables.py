@@ -79,7 +79,7 @@ class Variable:
         if kind >= _HOST:
             return self._of_fields(request)
         if kind == _CLIENT_ADDRESS:
-            return passing.client
+            return passing.whose
         if kind == _CLIENT_PORT:
             return passing.client_port
         if kind == _SCHEME:

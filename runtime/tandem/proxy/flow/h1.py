@@ -25,6 +25,7 @@ from .exchange import Exchange
 from .logged import log_refused
 from .server import ServerConnection
 from .tunnel import Tunnel
+from .whose import Whose
 
 AHEAD_BYTES_MAX = HEAD_BYTES_MAX  # held of what the client sends before its turn; no more is read then
 _BULK_BYTES = 65536
@@ -48,9 +49,9 @@ class H1Client:
 
     def __init__(self, context: Context, frontend: FrontendState, sock: Stream, peer: Peer) -> None:
         self.context, self.frontend = context, frontend
-        self.peer, self.client = peer, peer.address
+        self._whose = Whose(peer, sock if isinstance(sock, TlsStream) else None)
         self._heads = HeadBuffer(requests=True)
-        self._learn_options(sock)
+        self._learn_options()
         self.state = IDLE
         self._reactor, self._wheel = context.reactor, context.wheel
         self.connection = Connection(context, sock, self)
@@ -64,11 +65,14 @@ class H1Client:
         self.connection.begin()
         self.wait(self.frontend.request_s)
 
-    def _learn_options(self, sock: Stream) -> None:
+    def _learn_options(self) -> None:
         self._configured = self.frontend.configured
         self._heads.most = self.frontend.config.max_head
-        tls = sock if isinstance(sock, TlsStream) else None
-        self.passing: Passing = self.frontend.passing_for(self.client, tls, self.peer.port, over_tls=self.peer.over_tls)
+        self._turn(self._whose.begin(self.frontend))
+
+    def _turn(self, passing: Passing) -> None:
+        self.passing = passing
+        self.peer, self.client = self._whose.peer, self._whose.peer.address
 
     # What comes
 
@@ -145,7 +149,11 @@ class H1Client:
     def _serve(self, request: Request) -> None:
         fields = request.fields
         if self._configured != self.frontend.configured:
-            self._learn_options(self.connection.sock)
+            self._learn_options()
+        if self._whose.named is not None:
+            other = self._whose.of(self.frontend, request)
+            if other is not None:
+                self._turn(other)
         self._keep = fields.keep_alive
         self.takes_chunks = bool(fields.minor)
         if fields.chunked:
@@ -386,5 +394,5 @@ class H1Client:
                 exchange.client_lost(self._problem or tunnel.problem)
         elif exchange is not None:
             exchange.client_lost(self._problem or ("the client left before its answer was complete" if under_way else ""))
-        self.peer.left()
+        self._whose.left()
         self.frontend.left(self)

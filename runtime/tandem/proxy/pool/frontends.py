@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Optional
 
 from ..._model import Frontend, Route
 from ...balance.rates import RateTable
+from ...http.named_client import NamedClient
 from ...http.networks import Networks
 from ...http.passing import Passing
 from ...http.paths import lies_under, normal
@@ -65,7 +65,8 @@ class FrontendState:
         hsts_s = config.tls.hsts_ms // 1000
         subdomains = b"; includeSubDomains" if config.tls.hsts_subdomains else b""
         self.hsts = b"Strict-Transport-Security: max-age=%d%b\r\n" % (hsts_s, subdomains) if hsts_s else b""
-        self._trusted = [ipaddress.ip_network(network) for network in config.trusted_proxies]
+        self._trusted = Networks(config.trusted_proxies)
+        self._named_client = NamedClient(config.client_from, self._trusted) if config.client_from else None
         self.header_from = Networks(config.accept_proxy_protocol) if config.accept_proxy_protocol else None
         self._upgrades = frozenset(name.encode() for name in config.upgrades)
         self._forwarded = frozenset(config.forwarded_fields)
@@ -101,17 +102,19 @@ class FrontendState:
         """Who takes what is for a backend of which all is down; None where nobody does."""
         return self._backends.get(f"{self.config.load_balancer}/{backend.config.on_all_down.backend}") if backend.writing.falls_back else None
 
-    def passing_for(self, client: str, tls: Optional[TlsStream], client_port: int = 0, *, over_tls: bool = False) -> Passing:
+    def client_named_by(self, address: str) -> Optional[NamedClient]:
+        """Who says whose the requests of a connection from this address are; None: they are its own."""
+        return self._named_client if self._named_client is not None and self._trusted.holds(address) else None
+
+    def passing_for(self, client: str, tls: Optional[TlsStream], client_port: int = 0, *, over_tls: bool = False, whose: str = "") -> Passing:
         """How the requests of a client at this address are passed on. ``tls``: its connection, if that is over TLS; ``over_tls``: a proxy in front
-        says that the client's connection to it is."""
+        says that the client's connection to it is; ``whose``: or whose a request is that it passes on."""
         config = self.config
         scheme = b"https" if over_tls or tls is not None else b"http"
         client_cert = b"" if tls is None else client_cert_lines(tls.tls)
         mode = config.forwarded_for
-        if self._trusted and mode == "replace":
-            address = ipaddress.ip_address(client)
-            if any(address in network for network in self._trusted):
-                mode = "append"
+        if mode == "replace" and self._trusted.holds(client):
+            mode = "append"
         underscores = config.header_underscores == "pass"
         return Passing(
             client.encode(),
@@ -125,6 +128,7 @@ class FrontendState:
             port=config.port,
             client_port=b"%d" % client_port if client_port else b"",
             tls_sni=tls.server_name.encode() if tls is not None else b"",
+            whose=whose.encode(),
         )
 
     def limit_by(self, table: Optional[RateTable]) -> None:

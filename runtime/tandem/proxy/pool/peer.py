@@ -48,6 +48,12 @@ class Peer:
         client._stated = header
         return client
 
+    def speaks_for(self, address: str) -> Peer:
+        """Whose a request is that this proxy passes on over its connection. Its port is not known."""
+        client = Peer(address, 0)
+        client.stream, client.name, client._stated = self.stream, self.name, self._stated
+        return client
+
     @property
     def over_tls(self) -> bool:
         """Whether a trusted proxy says that the client has come to it over TLS."""
