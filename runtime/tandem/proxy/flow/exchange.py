@@ -40,10 +40,12 @@ class Exchange:
     connection: Optional[ServerConnection] = None
     backend: Optional[BackendState] = None
     response: Optional[Response] = None
-    status = bytes_out = 0
+    status = 0
+    bytes_out = 0
     head_s = 0.0  # that the request's head took to arrive
     server_name = ""
-    user = request_id = b""
+    request_id = b""
+    user = b""  # who came in with a password
     rewriting: Optional[Rewriting] = None  # by rules
     packed: Optional[GzipBody] = None  # the answer's body, compressed
     tunnelled_bytes = 0  # to the client, after a switch of protocols; counted by the tunnel
@@ -192,7 +194,7 @@ class Exchange:
         if self.rewriting is not None or (self.backend is not None and self.backend.writing.own_cookie):
             response, extra = answer_by_rules(self, response, extra)
         if response.status == 101:
-            self._count(response)
+            self._begin_answer(response)
             self.connection = None
             self.stream.tunnel(response, response_head(response, b"upgrade", extra), data, connection)
             return
@@ -200,8 +202,7 @@ class Exchange:
             if len(data) > response.length:
                 data = data[: response.length]
                 connection.spoiled = True
-            self._count(response)
-            self.stream.answer(response, extra, data, self._is_last(response))
+            self.stream.answer(response, extra, data, self._begin_answer(response))
             self._answered()
             return
         body = self._answer_body = self.packed or connection.body_of(response, len(data), self.stream.takes_chunks, self.stream.plain)
@@ -210,19 +211,15 @@ class Exchange:
         except BadMessage as bad:
             self._server_failed(502, str(bad))
             return
-        self._count(response)
-        self.stream.answer(response, extra, joined(pieces), self._is_last(response))
+        self.stream.answer(response, extra, joined(pieces), self._begin_answer(response))
         self._passed(len(data), used)
 
-    def _count(self, response: Response) -> None:
-        """This is the answer that goes out."""
+    def _begin_answer(self, response: Response) -> bool:
+        """This is the answer that goes out. Returns whether the client's connection cannot go on after it."""
         self.response, self.status, self.head_at = response, response.status, self.context.reactor.now
         self.frontend.counters.responses[response.status // 100] += 1
         if response.status >= 500 and self.placement.server is not None:
             self.placement.server.counters.responses_5xx += 1
-
-    def _is_last(self, response: Response) -> bool:
-        """Whether the client's connection cannot go on after this answer."""
         ends = response.until_close or (response.chunked and not self.stream.takes_chunks) or self._cut
         return ends or (not self.request_whole and is_last_before_end(self.request, response, self._interims))
 
