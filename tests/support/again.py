@@ -9,16 +9,18 @@ from _pytest.runner import runtestprotocol
 
 # Where more than so many fail there is something to mend, and no machine to wait for.
 AGAIN_MAX = 6
+SAID_MAX = 2000
 _seen = {"again": 0}
 
 
 def why_of(reports):
-    """The first failure among a test's reports, in a line; "" where there is none."""
+    """The first failure among a test's reports, in a line, of a long one its beginning and its end; "" where there is none."""
     for report in reports:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
-            said = crash.message if crash is not None else str(report.longrepr)
-            return f"{report.when}: {said.splitlines()[0] if said else 'failed'}"
+            said = " | ".join(line.strip() for line in (crash.message if crash is not None else str(report.longrepr)).splitlines())
+            said = said if len(said) <= SAID_MAX else f"{said[: SAID_MAX // 4]} [...] {said[-SAID_MAX * 3 // 4 :]}"
+            return f"{report.when}: {said or 'failed'}"
     return ""
 
 

@@ -56,6 +56,9 @@ def run_python(python: str, code: str, *, given: str, collections: Path) -> subp
     return subprocess.run([python, "-c", code], input=given, env=environment, capture_output=True, text=True, timeout=_RUN_S, check=False)
 
 
+NOTED = ("events.jsonl", "events-former.jsonl", "moves.json")
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a module said: its result, and everything it wrote."""
@@ -98,8 +101,8 @@ class Host:
             parts = path.relative_to(self.prefix).parts
             if parts[0] == "run" or parts[:2] == ("var", "log"):
                 continue  # sockets and logs of the services, which go on working
-            if parts[0] == "var" and (path.is_dir() or path.name in ("events.jsonl", "events-former.jsonl")):
-                continue  # and what they note of what happens, with the folders for it
+            if parts[0] == "var" and (path.is_dir() or path.name in NOTED or path.name.startswith(".")):
+                continue  # and what they note of what happens, with the folders for it, and while they write
             content = path.read_bytes() if path.is_file() else b""
             digest.update(f"{path}\0{path.lstat().st_mode}\0{len(content)}\0".encode() + content)
         return digest.hexdigest()
