@@ -1,4 +1,4 @@
-"""Pure: what has changed between two of keepalive's views of itself, as events."""
+"""Pure: what has changed between keepalive's views of itself, as events."""
 
 from __future__ import annotations
 
@@ -8,16 +8,28 @@ from typing import Any, Optional
 Event = tuple[str, str, str]  # kind, about, text
 
 
-def changes(before: Optional[dict[str, Any]], after: Optional[dict[str, Any]]) -> Iterator[Event]:
-    """None: it did not answer."""
-    if before is None or after is None:
-        if (before is None) != (after is None):
-            yield "service", "keepalive", "answers" if before is None else "does not answer"
-        return
-    for name, now in after["load_balancers"].items():
-        was = before["load_balancers"].get(name)
-        if was is not None:
-            yield from _of_one(name, was, now)
+class Followed:
+    """``told`` is the first view; None: it did not answer. What changes while it does not is an event of when it does again."""
+
+    def __init__(self, told: Optional[dict[str, Any]]) -> None:
+        self._answers = told is not None
+        self._last = told
+
+    def changes(self, told: Optional[dict[str, Any]]) -> Iterator[Event]:
+        """Since the view before; to be gone through."""
+        answers = told is not None
+        if answers != self._answers:
+            self._answers = answers
+            yield "service", "keepalive", "answers" if answers else "does not answer"
+        if told is None:
+            return
+        before, self._last = self._last, told
+        if before is None:
+            return
+        for name, now in told["load_balancers"].items():
+            was = before["load_balancers"].get(name)
+            if was is not None:
+                yield from _of_one(name, was, now)
 
 
 def _of_one(name: str, was: dict[str, Any], now: dict[str, Any]) -> Iterator[Event]:

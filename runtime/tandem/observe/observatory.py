@@ -25,7 +25,7 @@ from ..tls.contexts import KeyPair, ServerTerms, server_context
 from ..tls.tickets import KEYS_BYTES
 from . import page
 from .access import Access
-from .elections import changes
+from .elections import Followed
 from .exposition import OPENMETRICS, PROMETHEUS, prefers_openmetrics, render
 from .families import View, families
 from .history import STEP_S, History
@@ -158,13 +158,11 @@ class Observatory:
 
     async def _watch_election(self) -> None:
         """Notes what keepalive tells of its elections, in its words: the proxy itself is told only whether to serve."""
-        before = await self._gathered.keepalive()
+        followed = Followed(await self._gathered.keepalive())
         while True:
             await asyncio.sleep(_ELECTION_S)
-            after = await self._gathered.keepalive()
-            for event in changes(before, after):
+            for event in followed.changes(await self._gathered.keepalive()):
                 note(*event)
-            before = after
 
     async def _sample(self) -> None:
         """A point of history for every step, while anybody could look at it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tandem.metrics.latency import Histogram
-from tandem.observe.elections import changes
+from tandem.observe.elections import Followed
 from tandem.observe.history import POINTS, SERIES_MAX, STEP_S, History
 
 
@@ -63,17 +63,30 @@ def view(state="standby", transitions=1, peer="active", conflicts=0, reason=""):
     }
 
 
+def changes(first, *others):
+    followed = Followed(first)
+    return [event for told in others for event in followed.changes(told)]
+
+
 def test_what_changes_in_an_election_is_told_with_its_reason():
-    assert list(changes(view(), view())) == []
-    assert list(changes(view(), view("active", 2, "silent", reason="the active node is silent"))) == [
+    assert changes(view(), view()) == []
+    assert changes(view(), view("active", 2, "silent", reason="the active node is silent")) == [
         ("state", "edge", "lb-a: standby -> active: the active node is silent"),
         ("peer", "edge", "lb-b: active -> silent"),
     ]
-    assert list(changes(view("active"), view("active", 3))) == [("state", "edge", "lb-a: active -> active, 2 changes in all")]
-    assert list(changes(view("active"), view("active", conflicts=1))) == [("state", "edge", "lb-a and lb-b are both active")]
+    assert changes(view("active"), view("active", 3)) == [("state", "edge", "lb-a: active -> active, 2 changes in all")]
+    assert changes(view("active"), view("active", conflicts=1)) == [("state", "edge", "lb-a and lb-b are both active")]
     former = {"load_balancers": {"edge": {key: told for key, told in view()["load_balancers"]["edge"].items() if key != "conflicts"}}}
-    assert list(changes(former, view(conflicts=1))) == [("state", "edge", "lb-a and lb-b are both active")]
-    assert list(changes(view(conflicts=1), former)) == []
-    assert list(changes(view(), None)) == [("service", "keepalive", "does not answer")]
-    assert list(changes(None, view())) == [("service", "keepalive", "answers")]
-    assert list(changes(None, None)) == []
+    assert changes(former, view(conflicts=1)) == [("state", "edge", "lb-a and lb-b are both active")]
+    assert changes(view(conflicts=1), former) == []
+    assert changes(view(), None) == [("service", "keepalive", "does not answer")]
+    assert changes(None, view()) == [("service", "keepalive", "answers")]
+    assert changes(None, None) == []
+
+
+def test_what_changed_while_keepalive_did_not_answer_is_told_once_it_does():
+    assert changes(view("active"), None, None, view("standby", 2, reason="clients are no longer served here")) == [
+        ("service", "keepalive", "does not answer"),
+        ("service", "keepalive", "answers"),
+        ("state", "edge", "lb-a: active -> standby: clients are no longer served here"),
+    ]
