@@ -29,6 +29,7 @@ from .whose import Whose
 
 AHEAD_BYTES_MAX = HEAD_BYTES_MAX  # held of what the client sends before its turn; no more is read then
 _BULK_BYTES = 65536
+_FIRST_S = 0.2  # for the first request of who connected when no more are taken: it follows the handshake at once
 _LINGER_S = 1.0  # for a client that has nothing more to send to close its side
 _LATE_BYTES_MAX_S = 300.0  # how long a client may go on sending once its last answer, or the answer to what it sends, is out
 
@@ -309,9 +310,14 @@ class H1Client:
             self.exchange.client_flushed()
 
     def drain(self) -> None:
-        """The connection is to end with its next answer."""
+        """The connection is to end with its next answer. A request that is here already, or on its way from who has just come, still gets its own."""
         self._keep = False
-        if self.state == IDLE and not self._looking:
+        if self.state != IDLE or self._looking:
+            return
+        self.connection.readable()
+        if self.state == IDLE and self._former is None:
+            self.wait(_FIRST_S)
+        elif self.state == IDLE and not self._looking:
             self.connection.close()
 
     # Ends
