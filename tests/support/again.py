@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 from _pytest.runner import runtestprotocol
 
-# Where more than so many fail there is something to mend, and no machine to wait for.
-AGAIN_MAX = 6
+# Of each process. Where more than so many fail there is something to mend, and no machine to wait for.
+AGAIN_MAX = 2
 SAID_MAX = 2000
 _seen = {"again": 0}
 

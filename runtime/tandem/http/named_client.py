@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 
 from .networks import Networks
 from .request import Request
+
+# An address as it is, or with a port, an IPv6 one then in brackets (RFC 7239 6 has those of Forwarded so; others write the same).
+_WRITTEN = re.compile(rb"[ \t]*(?:\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]{1,5})?|([0-9.]{7,15})(?::[0-9]{1,5})?|([0-9A-Fa-f:.]{2,45}))[ \t]*")
+_PROXIES_MAX = 100  # of one request; a longer list is somebody's who wants it to be read
 
 
 class NamedClient:
@@ -21,27 +26,20 @@ class NamedClient:
         so that nobody is taken for another.
         """
         address = ""
-        for text in reversed(b",".join(request.fields.values_of(self._field)).split(b",")):
-            address = _address(text)
+        for text in reversed(b",".join(request.fields.values_of(self._field)).rsplit(b",", _PROXIES_MAX)[-_PROXIES_MAX:]):
+            written = _WRITTEN.fullmatch(text)
+            address = _address(written[written.lastindex or 0]) if written is not None else ""
             if not address or not self._trusted.holds(address):
                 break
         return address
 
 
 @lru_cache(maxsize=4096)
-def _address(text: bytes) -> str:
-    """An address in its normal form, IPv4 always as such; with a port, too, as some proxies write it. "" for anything else."""
-    shown = text.strip().decode("latin-1")
-    if shown.startswith("["):
-        shown = shown[1:].partition("]")[0]
-    elif shown.count(":") == 1:
-        shown = shown.partition(":")[0]
+def _address(written: bytes) -> str:
+    """In its normal form, IPv4 always as such; "" for what is none after all."""
     try:
-        address = ipaddress.ip_address(shown)
+        address = ipaddress.ip_address(written.decode("ascii"))
     except ValueError:
         return ""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id:
-            return ""
-        return str(address.ipv4_mapped or address)
-    return str(address)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)

@@ -82,7 +82,7 @@ def _haproxy(fields: Mapping[str, Any], wall_clock_s: float, load: Load) -> str:
         return f"{start} {queue}/{connect}/{whole} {fields['bytes_out']} {ended} {counts}"
     head, response = _whole_ms(fields["head_ms"]), _whole_ms(fields["response_ms"])
     line = _line(fields) if fields["method"] else "<BADREQ>"
-    return f'{start} {head}/{queue}/{connect}/{response}/{whole} {fields["status"]} {fields["bytes"]} - - {ended}-- {counts} "{line}"'
+    return f'{start} {head}/{queue}/{connect}/{response}/{whole} {fields["status"] or -1} {fields["bytes"]} - - {ended}-- {counts} "{line}"'
 
 
 def _whole_ms(milliseconds: Optional[float]) -> int:

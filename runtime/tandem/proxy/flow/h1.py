@@ -69,10 +69,11 @@ class H1Client:
     def _learn_options(self) -> None:
         self._configured = self.frontend.configured
         self._heads.most = self.frontend.config.max_head
-        self._turn(self._whose.begin(self.frontend))
+        self._whose.begin(self.frontend)
+        self._turn()
 
-    def _turn(self, passing: Passing) -> None:
-        self.passing = passing
+    def _turn(self) -> None:
+        self.passing: Passing = self._whose.passing
         self.peer, self.client = self._whose.peer, self._whose.peer.address
 
     # What comes
@@ -151,17 +152,12 @@ class H1Client:
         fields = request.fields
         if self._configured != self.frontend.configured:
             self._learn_options()
-        if self._whose.named is not None:
-            other = self._whose.of(self.frontend, request)
-            if other is not None:
-                self._turn(other)
+        if self._whose.named is not None and self._whose.changes(self.frontend, request):
+            self._turn()
         self._keep = fields.keep_alive
         self.takes_chunks = bool(fields.minor)
-        if fields.chunked:
-            self._body = ChunkedBody(most=self.frontend.config.max_body)
-            self.state = move(HEAD, states.PARTIAL)
-        elif fields.length:
-            self._body = SizedBody(fields.length)
+        if fields.chunked or fields.length:
+            self._body = ChunkedBody(most=self.frontend.config.max_body) if fields.chunked else SizedBody(fields.length)
             self.state = move(HEAD, states.PARTIAL)
         else:
             self.state = move(HEAD, states.WHOLE)

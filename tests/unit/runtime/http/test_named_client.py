@@ -26,6 +26,9 @@ TRUSTED = Networks(("192.0.2.0/24", "2001:db8:5::/48"))
         (["X-Forwarded-For: 203.0.113.9:51000"], "203.0.113.9"),
         (["X-Forwarded-For: ::ffff:203.0.113.9"], "203.0.113.9"),
         (["X-Forwarded-For: ::ffff:192.0.2.1, 192.0.2.7"], "192.0.2.1"),
+        (["X-Forwarded-For: [2001:db8::1]junk"], ""),
+        (["X-Forwarded-For: 203.0.113.9:junk"], ""),
+        (["X-Forwarded-For: [203.0.113.9]:80"], "203.0.113.9"),
         (["X-Forwarded-For: 203.0.113.9, unknown"], ""),
         (["X-Forwarded-For: unknown, 192.0.2.7"], ""),
         (["X-Forwarded-For: 203.0.113.9,"], ""),
@@ -40,3 +43,8 @@ TRUSTED = Networks(("192.0.2.0/24", "2001:db8:5::/48"))
 def test_the_client_is_the_last_in_the_list_who_is_no_trusted_proxy(fields, client):
     head = "\r\n".join(["GET / HTTP/1.1", "Host: a", *fields, "", ""])
     assert NamedClient("X-Forwarded-For", TRUSTED).of(read_request(head.encode())) == client
+
+
+def test_of_a_list_without_end_only_the_end_is_read():
+    head = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9" + ", 192.0.2.7" * 5000 + "\r\n\r\n"
+    assert NamedClient("X-Forwarded-For", TRUSTED).of(read_request(head.encode())) == "192.0.2.7"

@@ -1,65 +1,17 @@
-"""Draining, for a restart or before the address moves: every client that stands gets an answer that says it is the last, however far it had come."""
+"""The end of an engine: what runs is finished, who has just come is answered, and nobody else."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import socket
+import os
 
-from tandem._model import FrontendTls, LoadBalancer, Node, Server
-from tests.support.proxy_lab import Client, Lab, Request, in_lab, ok, until
-from tests.support.tls import client_side, pair
+import pytest
 
-
-@in_lab
-async def test_a_client_that_ends_its_handshake_while_the_address_moves_is_answered(lab: Lab):
-    lab.certificates["lb/shop"] = pair("shop.test")
-    balancer = LoadBalancer("lb", master=Node("a", "192.0.2.1"), backup=Node("b", "192.0.2.2"))
-    server = Server("s1", "127.0.0.1", (await lab.origin()).port)
-    lab.apply(lab.document(balancer, lab.frontend(tls=FrontendTls(certificates=("shop",))), lab.backend("app", server)))
-    sock = socket.create_connection(("127.0.0.1", lab.port))
-    await until(lambda: lab.web["connections"] == 1)
-    lab.engine.quiesce("last_answers")
-    client = Client(*await asyncio.open_connection(sock=sock, ssl=client_side(), server_hostname="shop.test"))
-    lab.clients.append(client)
-    response = await client.get()
-    assert (response.status, response["connection"]) == (200, b"close")
-    lab.engine.quiesce("off")
+from tests.support.proxy_lab import Lab, Request, in_lab, ok, until
 
 
 @in_lab
-async def test_a_client_that_is_sent_elsewhere_is_told_that_this_was_the_last_answer(lab: Lab):
-    await lab.serve(await lab.origin(), frontend={"redirect_to_https": True})
-    client = await lab.client()
-    client.send(b"GET / HTTP/1.1\r\n")
-    await until(lambda: [served.state for served in lab.connections()] == [1])  # in its head
-    drained = asyncio.Event()
-    lab.engine.drain(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, drained.set))
-    client.send(b"Host: a\r\n\r\n")
-    response = await client.response()
-    assert (response.status, response["connection"]) == (308, b"close")
-    await drained.wait()
-
-
-@in_lab
-async def test_an_upload_that_was_answered_before_its_end_ends_the_connection(lab: Lab):
-    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(ok())
-        await reader.read(-1)
-
-    await lab.serve(await lab.origin(raw=early))
-    client = await lab.client()
-    client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf")
-    assert (await client.response()).status == 200
-    drained = asyncio.Event()
-    lab.engine.drain(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, drained.set))
-    client.send(b"full")
-    await asyncio.wait_for(drained.wait(), 5)
-
-
-@in_lab
-async def test_a_request_whose_answer_is_under_way_ends_its_connection_and_so_does_its_frontend_that_is_no_longer_stated(lab: Lab):
+async def test_draining_finishes_what_runs_and_then_returns(lab: Lab):
     go_on = asyncio.Event()
 
     async def answer(_request: Request) -> bytes:
@@ -68,9 +20,45 @@ async def test_a_request_whose_answer_is_under_way_ends_its_connection_and_so_do
 
     origin = await lab.origin(answer)
     await lab.serve(origin)
-    client = await lab.client()
-    waiting = asyncio.ensure_future(client.get())
-    await until(lambda: origin.requests)
-    lab.apply(lab.document(lab.frontend("other"), lab.backend("app")))
+    idle, busy = await lab.client(), await lab.client()
+    go_on.set()
+    await idle.get()
+    go_on.clear()
+    origin.requests.clear()
+    waiting = asyncio.ensure_future(busy.get())
+    await until(lambda: origin.requests and lab.web["connections"] == 2)
+    draining = asyncio.ensure_future(lab.engine.drained())
+    assert await idle.ended() == b""
+    assert not draining.done()
+    with pytest.raises(ConnectionRefusedError):
+        await lab.client()
     go_on.set()
     assert (await waiting)["connection"] == b"close"
+    await asyncio.wait_for(draining, 5)
+
+
+@in_lab
+async def test_draining_answers_who_has_just_connected_and_what_has_just_come(lab: Lab):
+    await lab.serve(await lab.origin())
+    new, kept, silent = [await lab.client() for _turn in range(3)]
+    assert (await kept.get()).status == 200
+    await until(lambda: lab.web["connections"] == 3)
+    drained = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def drain_as_a_request_arrives() -> None:
+        os.write(kept.writer.get_extra_info("socket").fileno(), b"GET /kept HTTP/1.1\r\nHost: a\r\n\r\n")
+        lab.engine._engine.drain(lambda: loop.call_soon_threadsafe(drained.set))
+
+    lab.engine.call(drain_as_a_request_arrives)
+    answers = [await kept.response(), await new.get("/new")]
+    assert [(answer.body, answer["connection"]) for answer in answers] == [(b"GET /kept", b"close"), (b"GET /new", b"close")]
+    assert not drained.is_set()
+    await asyncio.wait_for(drained.wait(), 5)  # and does not wait long for one that never asks
+    assert await silent.ended() == b""
+
+
+@in_lab
+async def test_draining_an_idle_engine_returns_at_once(lab: Lab):
+    await lab.serve()
+    await lab.engine.drained(1)
