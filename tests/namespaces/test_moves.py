@@ -112,7 +112,7 @@ def test_a_download_and_a_stream_outlive_a_switchover_and_no_request_fails(hosts
         assert (hosts.view(first)["move"]["part"], hosts.view(second)["move"]["part"]) == ("keeps", "passes on")
         assert (hosts.holds(first, ip), hosts.holds(second, ip)) == (False, True)
         eventually(lambda: answered_since(outcomes, moment + 1, 20))
-    failed = [one for one in outcomes if not one["server"]]
+    failed = [(f"{one['began'] - moment:.3f} s after it began", one["reason"]) for one in outcomes if not one["server"]]
     slowest = max(one["ended"] - one["began"] for one in outcomes)
     figure(
         f"switchover with a download and an echo stream open ({'IPv6' if ':' in ip else 'IPv4'}): {len(failed)} of {len(outcomes)} requests failed, "
