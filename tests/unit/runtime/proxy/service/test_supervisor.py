@@ -29,15 +29,6 @@ from tests.support.node import (
 )
 
 
-@pytest.fixture
-def serving(node, shops):
-    """A proxy with one shop behind one frontend: (node, port, shop)."""
-    shop, port = shops(), free_port()
-    node.start_proxy()
-    node.load(backend(shop), frontend(port))
-    return node, port, shop
-
-
 def broken(node, text):
     node.paths.desired.write_text(text)
     return node.generation

@@ -29,15 +29,6 @@ from tests.support.node import (
 )
 
 
-@pytest.fixture
-def serving(node, shops):
-    """A proxy with one shop behind one frontend: (node, port, shop)."""
-    shop, port = shops(), free_port()
-    node.start_proxy()
-    node.load(backend(shop), frontend(port))
-    return node, port, shop
-
-
 def test_a_port_taken_at_the_start_is_told_and_bound_as_soon_as_it_is_free(node, shops):
     taken, free = free_port(), free_port()
     with occupied(taken) as holder:

@@ -14,15 +14,6 @@ from tandem._client import Refused
 from tests.support.node import ADDRESS, Watch, backend, free_port, frontend, get, until
 
 
-@pytest.fixture
-def serving(node, shops):
-    """A proxy with one shop behind one frontend: (node, port, shop)."""
-    shop, port = shops(), free_port()
-    node.start_proxy()
-    node.load(backend(shop), frontend(port))
-    return node, port, shop
-
-
 class _Mover:
     """Somebody who watches the proxy and begins a move, as keepalive does."""
 
